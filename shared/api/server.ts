@@ -1,0 +1,30 @@
+/** What anyone may ask: is it alive, is it ready, which version, and the files an enrolling machine needs. */
+import { z } from 'zod';
+import { operation } from './route.ts';
+
+export const showHealth = operation({
+  id: 'server.health',
+  method: 'GET',
+  path: '/healthz',
+  access: 'public',
+  summary: 'The process answers',
+  reply: z.strictObject({ status: z.literal('ok') }),
+});
+
+export const showReadiness = operation({
+  id: 'server.ready',
+  method: 'GET',
+  path: '/readyz',
+  access: 'public',
+  summary: 'The server can serve: store writable, CA loaded, not draining',
+  reply: z.strictObject({ status: z.literal('ready') }),
+});
+
+export const showVersion = operation({
+  id: 'server.version',
+  method: 'GET',
+  path: '/version',
+  access: 'public',
+  summary: 'Version of the server and of the protocol',
+  reply: z.strictObject({ version: z.string(), protocol: z.int(), minimumProtocol: z.int() }),
+});

@@ -1,0 +1,61 @@
+/**
+ * The network map: everything one host must know of its mesh. It is the same for every host of a mesh (a host finds
+ * itself by its id), so the server serialises each host's record once and the full map once per revision.
+ */
+import { z } from 'zod';
+import { hostIdSchema, hostNameSchema } from './names.ts';
+import { addressSchema } from './net/address.ts';
+import { cidrSchema } from './net/cidr.ts';
+import { endpointSchema } from './net/endpoint.ts';
+import { publicKeySchema } from './wireguard.ts';
+
+export const weightSchema = z.int().min(0).max(65535).meta({ description: 'Lower is preferred; 10 by default' });
+
+export const revisionSchema = z.int().min(0).meta({ description: 'Counts committed changes to the mesh' });
+
+export const epochSchema = z
+  .string()
+  .regex(/^e[a-z2-7]{16}$/)
+  .meta({ description: 'Identifies one history of revisions; a restored backup starts a new one' });
+
+/** A prefix a host routes for besides its lease, approved by an operator. */
+export const advertisedRouteSchema = z.strictObject({ prefix: cidrSchema, weight: weightSchema });
+
+/** What every host of the mesh knows of one host. */
+export const hostRecordSchema = z.strictObject({
+  id: hostIdSchema,
+  name: hostNameSchema,
+  publicKey: publicKeySchema,
+  /** Overlay addresses, one per family, IPv4 first. */
+  addresses: z.array(addressSchema).min(1).max(2),
+  /** Container subnets leased to the host, one per family, IPv4 first. */
+  leases: z.array(cidrSchema).max(2),
+  /** Approved advertised subnets, whoever else advertises the same; `owners()` tells who carries each. */
+  subnets: z.array(advertisedRouteSchema).max(256),
+  /** Endpoint candidates, best first. */
+  endpoints: z.array(endpointSchema).max(16),
+  /** True while the server finds the host gone; only then do its subnets move to another owner. */
+  isGone: z.boolean(),
+});
+export type HostRecord = z.infer<typeof hostRecordSchema>;
+
+export const meshSettingsSchema = z.strictObject({
+  /** Prefixes overlay addresses come from. */
+  overlayPools: z.array(cidrSchema).min(1).max(32),
+  /** Prefixes leases come from. */
+  containerPools: z.array(cidrSchema).max(32),
+  /** MTU of the tunnel on a 1500-byte underlay, bytes. An agent lowers it where its underlay is smaller. */
+  mtu: z.int().min(1280).max(9000),
+  /** WireGuard persistent keepalive, seconds; 0 is off. */
+  keepaliveSeconds: z.int().min(0).max(3600),
+});
+export type MeshSettings = z.infer<typeof meshSettingsSchema>;
+
+export const networkMapSchema = z.strictObject({
+  epoch: epochSchema,
+  revision: revisionSchema,
+  mesh: meshSettingsSchema,
+  /** Active hosts, ordered by id. */
+  hosts: z.array(hostRecordSchema),
+});
+export type NetworkMap = z.infer<typeof networkMapSchema>;
