@@ -23,7 +23,8 @@ const narrowest = 8;
 export function formatTable(table: Table, style: TableStyle): string {
   const rows = table.rows.map((row) => row.map(cell));
   const header = table.columns.map((name) => name.toUpperCase());
-  const widths = fit(columnWidths(header.length === 0 ? rows : [header, ...rows]), style.width);
+  const natural = columnWidths([header, ...rows]);
+  const widths = header.length === 0 ? natural : fit(natural, style.width);
   const lines = rows.map((row) => formatRow(row, widths));
   if (header.length > 0) {
     const line = formatRow(header, widths);
