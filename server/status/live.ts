@@ -1,0 +1,117 @@
+/**
+ * What hosts last said of themselves, in memory: status, not truth. It is lost with the process and comes back with the
+ * next reports; only `takeUnsaved` is written to the store, lazily. Nothing here decides who may do what, and its size
+ * is bounded whatever the agents send.
+ */
+import type { Failure, PeerReport, ReportBody } from '../../shared/api/report.ts';
+import type { HostId } from '../../shared/names.ts';
+import type { Cursor } from '../../shared/protocol.ts';
+
+/** The few facts that are kept of every host. */
+export interface LiveHost {
+  /** When the last report came, ms. */
+  readonly seenAt: number;
+  /** What the host says is in its kernel; null before its first map. */
+  readonly applied: Cursor | null;
+  readonly agentVersion: string;
+  readonly backend: ReportBody['backend'];
+  readonly containers: number;
+}
+
+/** The long lists, kept for the hosts that reported last, as far as they fit. */
+export interface LiveDetail {
+  readonly peers: PeerReport[];
+  readonly failures: Failure[];
+}
+
+export interface Sighting {
+  readonly hostId: HostId;
+  readonly seenAt: number;
+  readonly applied: Cursor | null;
+  readonly agentVersion: string;
+}
+
+export interface LiveReports {
+  record(hostId: HostId, report: ReportBody, now: number): void;
+  host(hostId: HostId): LiveHost | undefined;
+  /** Empty lists where nothing is known. */
+  detail(hostId: HostId): LiveDetail;
+  /** How many hosts reported since the process started. */
+  hostCount(): number;
+  forget(hostId: HostId): void;
+  /** Sightings since the last call, newest value per host. */
+  takeUnsaved(): Sighting[];
+}
+
+/** Characters of JSON kept for details: about 1,300 hosts with the 256 peers that a report holds at most. */
+const defaultDetailChars = 64 * 1024 * 1024;
+
+export function createLiveReports({ detailChars = defaultDetailChars }: { detailChars?: number } = {}): LiveReports {
+  const hosts = new Map<HostId, LiveHost>();
+  const unsaved = new Set<HostId>();
+  const details = createDetails(detailChars);
+  return {
+    record: (hostId, report, now) => {
+      hosts.set(hostId, {
+        seenAt: now,
+        applied: report.applied,
+        agentVersion: report.agentVersion,
+        backend: report.backend,
+        containers: report.attachments.filter((attachment) => attachment.state === 'attached').length,
+      });
+      details.set(hostId, { peers: report.peers, failures: report.failures });
+      unsaved.add(hostId);
+    },
+    host: (hostId) => hosts.get(hostId),
+    detail: (hostId) => details.get(hostId),
+    hostCount: () => hosts.size,
+    forget: (hostId) => {
+      hosts.delete(hostId);
+      unsaved.delete(hostId);
+      details.delete(hostId);
+    },
+    takeUnsaved: () => {
+      const sightings = [...unsaved].flatMap((hostId) => sightingOf(hostId, hosts.get(hostId)));
+      unsaved.clear();
+      return sightings;
+    },
+  };
+}
+
+function sightingOf(hostId: HostId, host: LiveHost | undefined): Sighting[] {
+  if (host === undefined) return [];
+  return [{ hostId, seenAt: host.seenAt, applied: host.applied, agentVersion: host.agentVersion }];
+}
+
+interface Details {
+  set(hostId: HostId, detail: LiveDetail): void;
+  get(hostId: HostId): LiveDetail;
+  delete(hostId: HostId): void;
+}
+
+/** Kept as JSON text, a fifth of the memory of the objects; the host that reported longest ago gives way first. */
+function createDetails(maxChars: number): Details {
+  const texts = new Map<HostId, string>();
+  let chars = 0;
+  const remove = (hostId: HostId): void => {
+    chars -= texts.get(hostId)?.length ?? 0;
+    texts.delete(hostId);
+  };
+  return {
+    set: (hostId, detail) => {
+      const text = JSON.stringify(detail);
+      remove(hostId);
+      texts.set(hostId, text);
+      chars += text.length;
+      for (const oldest of texts.keys()) {
+        if (chars <= maxChars) break;
+        remove(oldest);
+      }
+    },
+    get: (hostId) => {
+      const text = texts.get(hostId);
+      return text === undefined ? { peers: [], failures: [] } : (JSON.parse(text) as LiveDetail);
+    },
+    delete: remove,
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * When a host that carries subnets counts as gone, so that the next one takes them over. Pure: times are arguments, ms.
+ * A wrong verdict moves traffic, so anything that could be the server's own fault (a fresh start, a stall) is patience.
+ */
+
+/** Without a feed for longer than this, a host is gone. A reconnect after a dropped connection takes less. */
+export const offlineMs = 6_000;
+/** Three missed reports of a host that reports every five seconds, and a little. */
+export const silentMs = 16_000;
+/** After a start the agents must find the server again first. */
+export const graceMs = 30_000;
+/** An ephemeral host that stays away longer than this is removed. */
+export const ephemeralMs = 10 * 60_000;
+
+/** Seconds between reports: often where a silence moves subnets, seldom where it only shows in status. */
+export const reportSeconds = { carrier: 5, other: 60 } as const;
+
+export interface Signs {
+  readonly now: number;
+  /** When the server began to watch: its start, or the end of a stall. */
+  readonly watchingSince: number;
+  /** Undefined while the host holds a feed. */
+  readonly offlineSince: number | undefined;
+  /** Undefined when it did not report since the server started. */
+  readonly reportedAt: number | undefined;
+}
+
+/** The verdict, given the last one. Coming back needs a feed and a fresh report, and waits for nothing else. */
+export function isGone(signs: Signs, wasGone: boolean): boolean {
+  const { now, watchingSince, offlineSince } = signs;
+  const isPresent = offlineSince === undefined && now - (signs.reportedAt ?? -Infinity) <= silentMs;
+  if (isPresent) return false;
+  if (wasGone) return true;
+  if (now - watchingSince < graceMs) return false;
+  const reportedAt = Math.max(signs.reportedAt ?? -Infinity, watchingSince);
+  const isOffline = offlineSince !== undefined && now - offlineSince > offlineMs;
+  return isOffline || now - reportedAt > silentMs;
+}
+
+/** True when an ephemeral host has been away long enough to be removed. `lastSeenAt` is undefined before any report. */
+export function isAbandoned(signs: {
+  readonly now: number;
+  readonly watchingSince: number;
+  readonly isOnline: boolean;
+  readonly lastSeenAt: number | undefined;
+  readonly enrolledAt: number;
+}): boolean {
+  if (signs.isOnline) return false;
+  const lastSign = Math.max(signs.lastSeenAt ?? -Infinity, signs.enrolledAt, signs.watchingSince);
+  return signs.now - lastSign > ephemeralMs;
+}
