@@ -1,0 +1,55 @@
+/** Random network maps for laws: small pools of ids and names, so that histories meet each other. */
+import fc from 'fast-check';
+import type { HostId, HostName } from '../../shared/names.ts';
+import type { HostRecord, MeshSettings, NetworkMap } from '../../shared/network-map.ts';
+import type { Address } from '../../shared/net/address.ts';
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+
+export const epoch = 'eaaaaaaaaaaaaaaaa';
+
+const letters = 'abcdefghijklmnopqrstuvwxyz234567';
+export const hostId = (n: number): HostId => `h${letters[n % 32]?.repeat(16) ?? ''}` as HostId;
+
+const hostNumber = fc.integer({ min: 0, max: 11 });
+
+export const hostRecord: fc.Arbitrary<HostRecord> = fc
+  .record({
+    n: hostNumber,
+    key: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    subnets: fc.uniqueArray(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }),
+    weight: fc.integer({ min: 0, max: 3 }),
+    port: fc.integer({ min: 1, max: 65535 }),
+    isGone: fc.boolean(),
+  })
+  .map(({ n, key, subnets, weight, port, isGone }) => ({
+    id: hostId(n),
+    name: `host-${n}` as HostName,
+    publicKey: Buffer.from(key).toString('base64') as PublicKey,
+    addresses: [`10.86.0.${n + 1}` as Address],
+    leases: [`10.210.${n + 1}.0/24` as Cidr],
+    subnets: subnets.map((s) => ({ prefix: `192.168.${s}.0/24` as Cidr, weight })),
+    endpoints: [`192.0.2.${n + 1}:${port}` as Endpoint],
+    isGone,
+  }));
+
+export const meshSettings: fc.Arbitrary<MeshSettings> = fc.record(
+  {
+    overlayPools: fc.constant(['10.86.0.0/16' as Cidr]),
+    containerPools: fc.constantFrom(['10.210.0.0/16' as Cidr], ['10.210.0.0/16' as Cidr, '10.220.0.0/16' as Cidr]),
+    mtu: fc.constantFrom(1420, 1380),
+    keepaliveSeconds: fc.constantFrom(0, 25),
+  },
+  { noNullPrototype: true },
+);
+
+export const hostRecords: fc.Arbitrary<HostRecord[]> = fc
+  .uniqueArray(hostRecord, { selector: (host) => host.id, maxLength: 12 })
+  .map((hosts) => hosts.sort((a, b) => (a.id < b.id ? -1 : 1)));
+
+export const networkMap = (revision: number): fc.Arbitrary<NetworkMap> =>
+  fc.record(
+    { epoch: fc.constant(epoch), revision: fc.constant(revision), mesh: meshSettings, hosts: hostRecords },
+    { noNullPrototype: true },
+  );
