@@ -15,7 +15,10 @@ export function installCommand(input: { serverUrl: string; serverPin: string; to
 /** Between single quotes a POSIX shell takes everything literally but the single quote. */
 function quote(text: string): string {
   if (/['\p{Cc}]/u.test(text)) {
-    throw new WarrenError('config-invalid', `the server's url '${text}' cannot stand in a command line; change \`url\``);
+    throw new WarrenError(
+      'config-invalid',
+      `the server's url '${text}' cannot stand in a command line; change \`url\``,
+    );
   }
   return `'${text}'`;
 }

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ephemeralMs, graceMs, isAbandoned, isGone, offlineMs, silentMs } from '../../../server/status/liveness.ts';
+
+const now = 10_000_000;
+const watchingSince = now - 3_600_000;
+
+test('a host with a feed and a fresh report is never gone', () => {
+  fc.assert(
+    fc.property(fc.nat(silentMs), fc.boolean(), fc.nat(3_600_000), (age, wasGone, watched) => {
+      const signs = { now, watchingSince: now - watched, offlineSince: undefined, reportedAt: now - age };
+      assert.equal(isGone(signs, wasGone), false);
+    }),
+  );
+});
+
+test('a host without a feed is gone after six seconds, not before', () => {
+  const signs = { now, watchingSince, reportedAt: now - 1000 };
+  assert.equal(isGone({ ...signs, offlineSince: now - offlineMs }, false), false);
+  assert.equal(isGone({ ...signs, offlineSince: now - offlineMs - 1 }, false), true);
+});
+
+test('a host that holds its feed but stopped reporting is gone after sixteen seconds', () => {
+  const signs = { now, watchingSince, offlineSince: undefined };
+  assert.equal(isGone({ ...signs, reportedAt: now - silentMs }, false), false);
+  assert.equal(isGone({ ...signs, reportedAt: now - silentMs - 1 }, false), true);
+});
+
+test('nobody is called gone while the server itself is fresh', () => {
+  const signs = { now, watchingSince: now - graceMs + 1, offlineSince: now - graceMs, reportedAt: undefined };
+  assert.equal(isGone(signs, false), false);
+  assert.equal(isGone({ ...signs, watchingSince: now - graceMs }, false), true);
+});
+
+test('a host that was gone stays gone until it holds a feed and has reported', () => {
+  const absent = { now, watchingSince: now, offlineSince: now - 1, reportedAt: now - 1 };
+  assert.equal(isGone(absent, true), true);
+  assert.equal(isGone({ ...absent, offlineSince: undefined, reportedAt: undefined }, true), true);
+  assert.equal(isGone({ ...absent, offlineSince: undefined }, true), false);
+});
+
+test('an ephemeral host is abandoned after ten minutes without a sign, counted from the newest sign', () => {
+  const old = now - 3 * ephemeralMs;
+  const signs = { now, watchingSince: old, isOnline: false, lastSeenAt: old, enrolledAt: old };
+  assert.equal(isAbandoned(signs), true);
+  assert.equal(isAbandoned({ ...signs, isOnline: true }), false);
+  assert.equal(isAbandoned({ ...signs, watchingSince: now - ephemeralMs }), false);
+  assert.equal(isAbandoned({ ...signs, lastSeenAt: now - ephemeralMs }), false);
+  assert.equal(isAbandoned({ ...signs, enrolledAt: now - ephemeralMs }), false);
+});
