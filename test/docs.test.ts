@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { errorKinds } from '../shared/errors.ts';
+import { exitCodeOf } from '../cli/command.ts';
+import { WarrenError, errorKinds, isErrorCode } from '../shared/errors.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -14,6 +15,13 @@ test('docs/errors.md lists exactly the codes of the error table, with their HTTP
   const documented = Object.fromEntries(rows.map(([, code, status]) => [code, Number(status)]));
   const declared = Object.fromEntries(Object.entries(errorKinds).map(([code, kind]) => [code, kind.status]));
   assert.deepEqual(documented, declared);
+});
+
+test('docs/errors.md gives the exit code of the command line for each error', () => {
+  for (const [, code = '', exit] of read('docs/errors.md').matchAll(/^\| `([a-z-]+)` .*\| (\d) +\|$/gm)) {
+    assert.ok(isErrorCode(code));
+    assert.equal(Number(exit), exitCodeOf(new WarrenError(code, '')), code);
+  }
 });
 
 test('every relative link in the documents leads to a file', () => {
