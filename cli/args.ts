@@ -1,4 +1,4 @@
-/** How this process was called: argv, environment and terminal. The only place of the command line that reads `process`. */
+/** How this process was called: argv, environment and terminal. The only reader of them here. */
 import type { Io } from './command.ts';
 import { createOutput } from './output.ts';
 

@@ -48,7 +48,7 @@ function columnWidths(rows: readonly (readonly string[])[]): number[] {
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((text, i) => {
-      widths[i] = Math.max(widths[i] ?? 0, length(text));
+      widths[i] = Math.max(widths[i] ?? 0, text.length);
     });
   }
   return widths;
@@ -71,11 +71,9 @@ function fit(widths: readonly number[], width: number | undefined): number[] {
 
 function formatRow(row: readonly string[], widths: readonly number[]): string {
   const cells = row.map((text, i) => {
-    const width = widths[i] ?? length(text);
-    const cut = length(text) > width ? `${[...text].slice(0, width - 1).join('')}…` : text;
-    return cut + ' '.repeat(Math.max(0, width - length(cut)));
+    const width = widths[i] ?? text.length;
+    const cut = text.length > width ? `${text.slice(0, width - 1)}…` : text;
+    return cut + ' '.repeat(Math.max(0, width - cut.length));
   });
   return cells.join(' '.repeat(gap)).trimEnd();
 }
-
-const length = (text: string): number => [...text].length;

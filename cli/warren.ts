@@ -4,6 +4,9 @@ import { readInvocation } from './args.ts';
 import { run } from './run.ts';
 
 const { args, io } = readInvocation();
-void run(args, io).then((exitCode) => {
-  process.exitCode = exitCode;
-});
+
+async function main(): Promise<void> {
+  process.exitCode = await run(args, io);
+}
+
+void main();

@@ -1,0 +1,80 @@
+/** `warren token ...` */
+import type { Command } from 'commander';
+import { type Token, createToken, listTokens, revokeToken } from '../../shared/api/tokens.ts';
+import { type Io, type Register, collect, wholeNumber } from '../command.ts';
+import type { Table } from '../output.ts';
+import { type ServerOptions, connect, withServerOptions } from './connect.ts';
+import { wholeList } from './list.ts';
+import { parseExpiry, shortTime } from './time.ts';
+
+interface CreateOptions extends ServerOptions {
+  readonly uses?: number;
+  readonly expires?: string;
+  readonly tag: string[];
+  readonly autoApprove: boolean;
+  readonly ephemeral?: boolean;
+  readonly name?: string;
+}
+
+export const register: Register = (program, io) => {
+  const token = program.command('token').description('enrollment tokens');
+  registerCreate(token, io);
+  withServerOptions(token.command('ls').description('list tokens, without their secrets')).action(
+    async (options: ServerOptions) => {
+      const call = await connect(options, io);
+      const tokens = await wholeList((query) => call(listTokens, { query }));
+      io.output.data(tokens, () => tokenTable(tokens.items));
+    },
+  );
+  withServerOptions(
+    token.command('revoke').description('revoke a token; hosts that used it stay').argument('<id>'),
+  ).action(async (id: string, options: ServerOptions) => {
+    const call = await connect(options, io);
+    await call(revokeToken, { params: { id } });
+    io.output.data({ id }, () => `revoked ${id}`);
+  });
+};
+
+function registerCreate(token: Command, io: Io): void {
+  withServerOptions(token.command('create').description('make a token; it is shown this once'))
+    .option('--uses <number>', 'how many machines may enroll with it; 1 by default', wholeNumber('--uses', 1, 100_000))
+    .option('--expires <when>', '30m, 24h, 90d or a moment in RFC 3339; 24h by default')
+    .option('--tag <tag>', 'a tag for the hosts; may be given several times', collect, [])
+    .option('--no-auto-approve', 'hosts wait until somebody approves them')
+    .option('--ephemeral', 'hosts are removed after they were away for a while')
+    .option('--name <label>', 'a label for people')
+    .action(async (options: CreateOptions) => {
+      const body = {
+        tags: options.tag,
+        autoApprove: options.autoApprove,
+        ephemeral: options.ephemeral === true,
+        ...(options.uses !== undefined && { uses: options.uses }),
+        ...(options.expires !== undefined && { expiresAt: parseExpiry(options.expires, Date.now()) }),
+        ...(options.name !== undefined && { name: options.name }),
+      };
+      const call = await connect(options, io);
+      const made = await call(createToken, { body });
+      // The token alone on stdout, so that `TOKEN=$(warren token create)` works.
+      io.output.data(made, () => made.token);
+      if (io.output.isJson) return;
+      const times = made.uses === 1 ? 'once' : `${made.uses} times`;
+      io.output.note(`good ${times}, until ${shortTime(made.expiresAt)}; on a new machine, as root:`);
+      io.output.note(made.installCommand);
+    });
+}
+
+function tokenTable(tokens: readonly Token[]): Table {
+  return {
+    columns: ['id', 'name', 'state', 'uses left', 'expires', 'tags', 'approval', 'ephemeral'],
+    rows: tokens.map((one) => [
+      one.id,
+      one.name,
+      one.state,
+      `${one.usesLeft}/${one.uses}`,
+      shortTime(one.expiresAt),
+      one.tags.join(' '),
+      one.autoApprove ? 'automatic' : 'by hand',
+      one.ephemeral ? 'yes' : 'no',
+    ]),
+  };
+}
