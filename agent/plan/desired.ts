@@ -1,0 +1,66 @@
+/**
+ * The wanted state of one host's kernel, made of its map, its settings and what the underlay looks like. Pure: no
+ * clock, no I/O. A claim that cannot be believed or would cut the host off is refused with a reason; the rest stands.
+ */
+import type { Address } from '../../shared/net/address.ts';
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { HostId, HostName } from '../../shared/names.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+import type { AttachmentSpec } from './settings.ts';
+
+export interface Desired {
+  readonly interfaceName: string;
+  /** Alias of every link the agent makes. */
+  readonly mark: string;
+  readonly publicKey: PublicKey;
+  readonly listenPort: number;
+  readonly mtu: number;
+  /** Overlay addresses with full length, `10.86.0.1/32`. */
+  readonly addresses: readonly string[];
+  readonly peers: ReadonlyMap<PublicKey, DesiredPeer>;
+  readonly routes: ReadonlyMap<Cidr, DesiredRoute>;
+  /** Undefined where the host has no lease. */
+  readonly bridge: DesiredBridge | undefined;
+  readonly bridgeName: string;
+  readonly table: DesiredTable;
+  readonly attachments: readonly AttachmentSpec[];
+}
+
+export interface DesiredPeer {
+  readonly hostId: HostId;
+  readonly name: HostName;
+  readonly publicKey: PublicKey;
+  /** Sorted, without duplicates. */
+  readonly allowedIps: readonly Cidr[];
+  readonly keepaliveSeconds: number;
+  /** Candidates, best first, without those that the mesh itself would swallow. */
+  readonly candidates: readonly Endpoint[];
+}
+
+export interface DesiredRoute {
+  readonly prefix: Cidr;
+  readonly device: string;
+  readonly source: Address | undefined;
+}
+
+export interface DesiredBridge {
+  readonly name: string;
+  /** Gateway addresses with the lease's length, `10.210.1.1/24`. */
+  readonly addresses: readonly string[];
+  readonly mtu: number;
+}
+
+export interface DesiredTable {
+  readonly name: string;
+  /** Body of `table inet <name> { … }`. */
+  readonly text: string;
+  readonly digest: string;
+}
+
+/** Something of the map that is not applied. `kind` and `subject` identify it, as in a report's failures. */
+export interface Refusal {
+  readonly kind: 'prefix-refused' | 'peer-refused' | 'interface-refused';
+  readonly subject: string;
+  readonly why: string;
+}

@@ -1,0 +1,78 @@
+/** What the kernel has, as the agent read it. Only what planning needs; nothing here was written by a peer. */
+import type { Address, Family } from '../../shared/net/address.ts';
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+
+export interface Observed {
+  /** Milliseconds since 1970 when the observation began. */
+  readonly observedAt: number;
+  readonly links: ReadonlyMap<string, ObservedLink>;
+  /** Undefined where our interface is missing or does not speak WireGuard. */
+  readonly wireguard: ObservedWireguard | undefined;
+  /** The main table, both families. */
+  readonly routes: readonly ObservedRoute[];
+  readonly table: ObservedTable;
+  /** Path below /proc/sys -> value; undefined where the kernel has none. */
+  readonly sysctls: ReadonlyMap<string, string | undefined>;
+  /** By attachment id; missing where its namespace could not be entered. */
+  readonly attachments: ReadonlyMap<string, ObservedNamespace>;
+}
+
+export interface ObservedLink {
+  readonly name: string;
+  readonly index: number;
+  /** `wireguard`, `tun`, `bridge`, `veth`, … undefined for hardware. */
+  readonly kind: string | undefined;
+  readonly alias: string | undefined;
+  readonly mtu: number;
+  readonly isUp: boolean;
+  readonly isLoopback: boolean;
+  readonly master: string | undefined;
+  readonly mac: string | undefined;
+  /** Global addresses with their length, `10.86.0.1/32`; link-local ones are left out. */
+  readonly addresses: readonly string[];
+}
+
+export interface ObservedWireguard {
+  readonly publicKey: PublicKey | undefined;
+  readonly listenPort: number;
+  readonly peers: ReadonlyMap<PublicKey, ObservedPeer>;
+}
+
+export interface ObservedPeer {
+  readonly publicKey: PublicKey;
+  /** Undefined where there is none, or one that no map can name (a link-local zone): `hasEndpoint` tells. */
+  readonly endpoint: Endpoint | undefined;
+  readonly hasEndpoint: boolean;
+  readonly hasPresharedKey: boolean;
+  readonly allowedIps: readonly Cidr[];
+  /** Milliseconds since 1970; 0 before the first handshake. */
+  readonly handshakeAt: number;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+  readonly keepaliveSeconds: number;
+}
+
+export interface ObservedRoute {
+  readonly family: Family;
+  readonly prefix: Cidr;
+  readonly device: string | undefined;
+  readonly protocol: string;
+  readonly gateway: string | undefined;
+  readonly source: Address | undefined;
+  readonly metric: number | undefined;
+}
+
+export type ObservedTable =
+  | { readonly kind: 'missing' }
+  /** `digest` is that of the desired rules it was made from; a table altered by hand is not sealed. */
+  | { readonly kind: 'sealed'; readonly digest: string }
+  | { readonly kind: 'altered' };
+
+/** The inside of an attached namespace. */
+export interface ObservedNamespace {
+  readonly links: ReadonlyMap<string, ObservedLink>;
+  /** Gateways of default routes, by family and device. */
+  readonly gateways: ReadonlyArray<{ readonly gateway: Address; readonly device: string }>;
+}

@@ -1,0 +1,49 @@
+/** What one agent instance calls its kernel objects. Comes from configuration and state, never from the map. */
+import type { HostId, InterfaceName } from '../../shared/names.ts';
+import type { Address } from '../../shared/net/address.ts';
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+
+export interface HostSettings {
+  readonly interfaceName: InterfaceName;
+  readonly bridgeName: InterfaceName;
+  /** nftables table in family inet: `warren`, or `warren-<instance>`. */
+  readonly tableName: string;
+  readonly listenPort: number;
+  readonly privateKeyFile: string;
+  /** The public half of the key in `privateKeyFile`; how the agent knows its own interface. */
+  readonly publicKey: PublicKey;
+  readonly selfId: HostId;
+  /** A wireguard-go to use instead of the newest one found. */
+  readonly wireguardGo?: string;
+  /** The coordination server's address where it is known; no prefix of the mesh may swallow it. */
+  readonly serverAddress?: Address;
+}
+
+/** A container, process or namespace that has addresses on the lease. */
+export interface AttachmentSpec {
+  /** Short stable hash (`[0-9a-z]{1,12}`); the veth's end on the host is called `wv<id>`. */
+  readonly id: string;
+  /** `/run/netns/NAME` or `/proc/PID/ns/net`. */
+  readonly netnsPath: string;
+  /** Name inside the namespace, for example `eth0`. */
+  readonly interfaceName: InterfaceName;
+  readonly addresses: readonly AttachmentAddress[];
+  readonly gateways: readonly Address[];
+  /** Lower-case `02:…`; the kernel chooses one where it is missing. */
+  readonly mac?: string;
+}
+
+export interface AttachmentAddress {
+  readonly address: Address;
+  /** The lease the address is part of; its length is the address's length inside the namespace. */
+  readonly lease: Cidr;
+}
+
+/** The route protocol number of everything Warren routes. */
+export const routeProtocol = 86;
+
+/** Linux keeps 256 bytes of alias per link: the mark that tells our links from everybody else's. */
+export const linkMark = (settings: Pick<HostSettings, 'selfId'>): string => `warren:${settings.selfId}`;
+
+export const vethName = (id: string): string => `wv${id}`;

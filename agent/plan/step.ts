@@ -1,0 +1,119 @@
+/** One change of the kernel as data. `why` is for people: it goes to logs and failures. */
+import type { Address } from '../../shared/net/address.ts';
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+import type { AttachmentSpec } from './settings.ts';
+
+export type Step = StepOf & { readonly why: string };
+export type StepKind = Step['kind'];
+
+type StepOf =
+  | { readonly kind: 'sysctl-set'; readonly path: string; readonly value: string; readonly previous: string }
+  | { readonly kind: 'table-replace'; readonly name: string; readonly text: string; readonly digest: string }
+  | { readonly kind: 'wireguard-create'; readonly interfaceName: string; readonly mark: string }
+  | {
+      readonly kind: 'wireguard-set';
+      readonly interfaceName: string;
+      readonly listenPort: number;
+      /** True sets the private key from the settings' file as well. */
+      readonly isKeySet: boolean;
+    }
+  | { readonly kind: 'bridge-create'; readonly interfaceName: string; readonly mark: string; readonly mtu: number }
+  | LinkSet
+  | { readonly kind: 'link-remove'; readonly interfaceName: string }
+  | { readonly kind: 'address-add'; readonly interfaceName: string; readonly address: string }
+  | { readonly kind: 'address-remove'; readonly interfaceName: string; readonly address: string }
+  | PeerSet
+  | {
+      readonly kind: 'peer-endpoint';
+      readonly interfaceName: string;
+      readonly publicKey: PublicKey;
+      readonly endpoint: Endpoint;
+    }
+  | { readonly kind: 'peer-remove'; readonly interfaceName: string; readonly publicKey: PublicKey }
+  | RouteSet
+  | {
+      readonly kind: 'route-remove';
+      readonly prefix: Cidr;
+      readonly device: string;
+      readonly metric: number | undefined;
+    }
+  | AttachmentCreate
+  | AttachmentSet;
+
+export interface LinkSet {
+  readonly kind: 'link-set';
+  readonly interfaceName: string;
+  readonly mtu?: number;
+  readonly isUp?: true;
+  readonly mark?: string;
+  readonly master?: string;
+}
+
+/** Makes the peer, or replaces its allowed IPs and keepalive; the kernel takes the prefixes from whoever had them. */
+export interface PeerSet {
+  readonly kind: 'peer-set';
+  readonly interfaceName: string;
+  readonly publicKey: PublicKey;
+  readonly allowedIps: readonly Cidr[];
+  readonly keepaliveSeconds: number;
+  readonly endpoint?: Endpoint;
+  /** Takes away a preshared key that somebody else has set. */
+  readonly isPresharedKeyCleared?: true;
+}
+
+export interface RouteSet {
+  readonly kind: 'route-set';
+  readonly prefix: Cidr;
+  readonly device: string;
+  readonly source: Address | undefined;
+}
+
+export interface AttachmentCreate {
+  readonly kind: 'attachment-create';
+  readonly spec: AttachmentSpec;
+  readonly mark: string;
+  readonly bridgeName: string;
+  readonly mtu: number;
+}
+
+/** What is missing or too much inside the namespace. */
+export interface AttachmentSet {
+  readonly kind: 'attachment-set';
+  readonly spec: AttachmentSpec;
+  readonly mtu?: number;
+  readonly isUp?: true;
+  readonly addAddresses: readonly string[];
+  readonly removeAddresses: readonly string[];
+  readonly gateways: readonly Address[];
+}
+
+/** Which thing a step is about, as a report's failure names it. */
+export function stepSubject(step: Step): string {
+  switch (step.kind) {
+    case 'sysctl-set':
+      return step.path;
+    case 'table-replace':
+      return step.name;
+    case 'peer-set':
+    case 'peer-endpoint':
+    case 'peer-remove':
+      return step.publicKey;
+    case 'route-set':
+    case 'route-remove':
+      return step.prefix;
+    case 'address-add':
+    case 'address-remove':
+      return step.address;
+    case 'attachment-create':
+    case 'attachment-set':
+      return step.spec.netnsPath;
+    case 'wireguard-create':
+    case 'wireguard-set':
+    case 'bridge-create':
+    case 'link-set':
+    case 'link-remove':
+      return step.interfaceName;
+  }
+}

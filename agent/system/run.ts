@@ -1,0 +1,121 @@
+/**
+ * The one seam between the agent and the machine: programs run as argv arrays, files under /proc, long-lived watches.
+ * Tests put a fake host here and nowhere else. Nothing in this folder decides; it parses what tools print and calls
+ * them. No shell, ever, and no text of a stranger that has not passed a grammar.
+ */
+import { constants } from 'node:fs';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { execa } from 'execa';
+import { WarrenError } from '../../shared/errors.ts';
+import { startWatch } from './watch.ts';
+
+export type Argv = readonly [string, ...string[]];
+
+export interface Command {
+  readonly argv: Argv;
+  /** Text for standard input. */
+  readonly input?: string;
+  /** Default 10,000. */
+  readonly timeoutMs?: number;
+  /** Exit codes that are answers and not failures; default `[0]`. */
+  readonly okCodes?: readonly number[];
+  /** Own session, no inherited descriptors: for a daemon that must outlive the agent. */
+  readonly isDetached?: boolean;
+}
+
+export interface CommandResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+export interface Watch {
+  stop(): void;
+}
+
+export interface System {
+  /** Throws `program-missing`, `timeout` or `command-failed` (argv and stderr in the message, never stdin or stdout). */
+  run(command: Command): Promise<CommandResult>;
+  /** The value without its line end, or undefined where this kernel has no such file. Path below /proc/sys. */
+  readSysctl(path: string): Promise<string | undefined>;
+  writeSysctl(path: string, value: string): Promise<void>;
+  /** A file's text, undefined where it is missing or unreadable. */
+  readText(path: string): Promise<string | undefined>;
+  /** Calls `onLine` for each line a long-lived program prints; restarts it with back-off when it dies. */
+  watch(argv: Argv, onLine: (line: string) => void): Watch;
+  fileExists(path: string): Promise<boolean>;
+}
+
+export function createSystem(): System {
+  return { run, readSysctl, writeSysctl, readText, watch: (argv, onLine) => startWatch(argv, onLine), fileExists };
+}
+
+/** Names are literals already, but `wg` must not even try the resolver; `wireguard-go` must stay silent. */
+export const toolEnvironment = { LC_ALL: 'C', WG_ENDPOINT_RESOLUTION_RETRIES: '0', LOG_LEVEL: '' } as const;
+
+async function run(command: Command): Promise<CommandResult> {
+  const { argv, input, timeoutMs = 10_000, okCodes = [0], isDetached = false } = command;
+  const [file, ...args] = argv;
+  const result = await execa(file, args, {
+    env: toolEnvironment,
+    reject: false,
+    timeout: timeoutMs,
+    stripFinalNewline: false,
+    maxBuffer: 256 * 1024 * 1024,
+    ...(isDetached
+      ? { detached: true, cleanup: false, cwd: '/', stdio: ['ignore', 'ignore', 'ignore'] as const }
+      : input === undefined
+        ? { stdin: 'ignore' as const }
+        : { input }),
+  });
+  const stderr = typeof result.stderr === 'string' ? result.stderr : '';
+  const stdout = typeof result.stdout === 'string' ? result.stdout : '';
+  if (result.code === 'ENOENT') throw new WarrenError('program-missing', `the program '${file}' is not installed`);
+  if (result.timedOut) throw new WarrenError('timeout', `'${shown(argv)}' took longer than ${timeoutMs} ms`);
+  if (result.exitCode === undefined || !okCodes.includes(result.exitCode)) {
+    const why = stderr.trim() || result.originalMessage || `exit code ${result.exitCode}`;
+    throw new WarrenError('command-failed', `'${shown(argv)}' failed: ${why.slice(0, 2000)}`);
+  }
+  return { stdout, stderr, exitCode: result.exitCode };
+}
+
+function shown(argv: Argv): string {
+  const text = argv.join(' ');
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}
+
+const sysctlFile = (path: string): string => `/proc/sys/${path}`;
+
+async function readSysctl(path: string): Promise<string | undefined> {
+  return (await readText(sysctlFile(path)))?.trim();
+}
+
+async function writeSysctl(path: string, value: string): Promise<void> {
+  try {
+    await writeFile(sysctlFile(path), value);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new WarrenError(
+      'privilege-missing',
+      `cannot set ${path} to ${value} (${why}); set it on the host, or let the agent write below /proc/sys/net`,
+      { cause },
+    );
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+async function fileExists(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.F_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
