@@ -7,7 +7,7 @@ import type { ServerConfig } from './config.ts';
 import type { Feed } from './feed/feed.ts';
 import type { Authority } from './pki/authority.ts';
 import type { Metrics } from './status/metrics.ts';
-import type { LiveReports } from './status/report.ts';
+import type { LiveReports } from './status/live.ts';
 import type { Store } from './store/open.ts';
 
 export interface Clock {

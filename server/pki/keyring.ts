@@ -1,0 +1,64 @@
+/**
+ * The authority's keys and where they rest: in the store, so that one backup holds all that a server is. Keys are made
+ * only when there are none; a part that is missing is never replaced by a new one, because every host and token of the
+ * mesh trusts the old one.
+ */
+import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto';
+import { WarrenError } from '../../shared/errors.ts';
+
+export interface Keyring {
+  readonly caPem: string;
+  readonly caKeyPem: string;
+  readonly serverKeyPem: string;
+}
+
+/** Names in the store. */
+export const keyringNames = { caPem: 'ca.crt', caKeyPem: 'ca.key', serverKeyPem: 'server.key' } as const;
+
+/** What keeps secrets by name; `save` keeps all of them or none. */
+export interface KeyringStore {
+  load(name: string): Promise<string | undefined>;
+  save(secrets: ReadonlyMap<string, string>): Promise<void>;
+}
+
+/** Throws `state-corrupt` when a part is missing or does not belong to the rest. */
+export async function loadOrCreateKeys(store: KeyringStore, create: () => Keyring): Promise<Keyring> {
+  const caPem = await store.load(keyringNames.caPem);
+  const caKeyPem = await store.load(keyringNames.caKeyPem);
+  const serverKeyPem = await store.load(keyringNames.serverKeyPem);
+  if (caPem === undefined && caKeyPem === undefined && serverKeyPem === undefined) {
+    const keyring = create();
+    await store.save(new Map(partsOf(keyring)));
+    return keyring;
+  }
+  if (caPem === undefined || caKeyPem === undefined || serverKeyPem === undefined) throw corrupt();
+  const keyring = { caPem, caKeyPem, serverKeyPem };
+  checkKeys(keyring);
+  return keyring;
+}
+
+function partsOf(keyring: Keyring): [string, string][] {
+  return [
+    [keyringNames.caPem, keyring.caPem],
+    [keyringNames.caKeyPem, keyring.caKeyPem],
+    [keyringNames.serverKeyPem, keyring.serverKeyPem],
+  ];
+}
+
+function checkKeys(keyring: Keyring): void {
+  try {
+    const ca = new X509Certificate(keyring.caPem);
+    createPublicKey(keyring.serverKeyPem);
+    if (!ca.ca || !ca.checkPrivateKey(createPrivateKey(keyring.caKeyPem))) throw new Error('they do not match');
+  } catch (cause) {
+    throw corrupt(cause);
+  }
+}
+
+function corrupt(cause?: unknown): WarrenError {
+  return new WarrenError(
+    'state-corrupt',
+    "the store's CA certificate and keys do not belong together; bring the store back with `warren server restore FILE`, new keys would lock all hosts out",
+    { cause },
+  );
+}
