@@ -1,0 +1,22 @@
+/**
+ * One server per database. The lock is SQLite's own write lock on an empty file beside the database: the kernel gives it
+ * back when the process ends, however it ends, and it holds between containers that cannot see each other's processes.
+ */
+import Database from 'better-sqlite3';
+import { WarrenError } from '../../../shared/errors.ts';
+import { sqliteCode } from './errors.ts';
+
+/** Takes the lock or throws `conflict`; the answer gives it back. */
+export function lockDatabase(file: string): () => void {
+  const lock = new Database(`${file}.lock`, { timeout: 0 });
+  try {
+    lock.exec('BEGIN IMMEDIATE');
+  } catch (error) {
+    lock.close();
+    if (sqliteCode(error)?.startsWith('SQLITE_BUSY') !== true) throw error;
+    throw new WarrenError('conflict', `a server is using ${file}; stop it first, or give this one another --state`, {
+      cause: error,
+    });
+  }
+  return () => lock.close();
+}

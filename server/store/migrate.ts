@@ -1,0 +1,31 @@
+/** Brings a database to the newest schema, one migration a transaction, after a backup of what it was. */
+import type Database from 'better-sqlite3';
+import { WarrenError } from '../../shared/errors.ts';
+import { migrations } from './migrations/index.ts';
+
+export const schemaVersion = migrations.length;
+
+export function readSchemaVersion(database: Database.Database): number {
+  return Number(database.pragma('user_version', { simple: true }));
+}
+
+/** Throws `store-newer` when a later Warren wrote the database. */
+export function refuseNewer(database: Database.Database, file: string): void {
+  const version = readSchemaVersion(database);
+  if (version <= schemaVersion) return;
+  throw new WarrenError(
+    'store-newer',
+    `the database ${file} has schema ${version}, this Warren knows ${schemaVersion}; install the newer version again, or restore a backup made by this one`,
+  );
+}
+
+/** Applies what is missing; `from` is for tests of single migrations. */
+export function migrate(database: Database.Database, all: readonly string[] = migrations): void {
+  for (const [index, text] of all.entries()) {
+    if (index < readSchemaVersion(database)) continue;
+    database.transaction(() => {
+      database.exec(text);
+      database.pragma(`user_version = ${index + 1}`);
+    })();
+  }
+}

@@ -1,0 +1,4 @@
+/** Every migration in the order it is applied; the position is the schema version it leads to. Append only. */
+import { initial } from './0001-initial.ts';
+
+export const migrations: readonly string[] = [initial];
