@@ -1,0 +1,71 @@
+/** Records what passes a namespace's interfaces and says what kind of traffic it was. */
+import { readFile } from 'node:fs/promises';
+import { inside } from './namespace.ts';
+import { type Packet, readPackets } from './pcap.ts';
+import { startProcess } from './process.ts';
+import { until } from './wait.ts';
+
+export interface Capture {
+  /** Ends the recording and answers it. */
+  stop(): Promise<Recording>;
+}
+
+export interface Recording {
+  readonly packets: readonly Packet[];
+  /** Packets the recorder missed, by tcpdump's own count. */
+  readonly missed: number;
+  /** How often a text stands anywhere in what was recorded. */
+  count(text: string): number;
+}
+
+/** Each packet once, where it comes in. */
+export async function startCapture(namespace: string, file: string, ...filter: string[]): Promise<Capture> {
+  const argv = ['tcpdump', '-i', 'any', '-Q', 'in', '-n', '-U', '-s', '0', '--immediate-mode', '-B', '16384', '-Z', 'root', '-w', file];
+  const tcpdump = startProcess(inside(namespace, [...argv, ...filter]), { logFile: `${file}.log` });
+  await until('tcpdump listens', { seconds: 10, everyMilliseconds: 20 }, () => /listening on/.test(tcpdump.output()));
+  return {
+    async stop() {
+      await tcpdump.stop('SIGINT');
+      const bytes = await readFile(file);
+      const missed = Number(/(\d+) packets? dropped by kernel/.exec(tcpdump.output())?.[1] ?? 0);
+      return { packets: readPackets(bytes), missed, count: (text) => countIn(bytes, text) };
+    },
+  };
+}
+
+function countIn(bytes: Buffer, text: string): number {
+  let count = 0;
+  for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + 1)) count += 1;
+  return count;
+}
+
+export type TrafficKind = 'wireguard' | 'control' | 'neighbours' | 'other';
+
+/** What a packet on the underlay is; `controlPort` is the TCP port of the server. */
+export function kindOf(packet: Packet, controlPort: number): TrafficKind {
+  if (packet.kind === 'arp') return 'neighbours';
+  if (packet.kind === 'ipv6' && isLinkLocalChatter(packet)) return 'neighbours';
+  if (packet.protocol === 6 && (packet.sourcePort === controlPort || packet.targetPort === controlPort)) {
+    return 'control';
+  }
+  return packet.protocol === 17 && !packet.isFragment && isWireGuard(packet.payload) ? 'wireguard' : 'other';
+}
+
+/** Neighbour discovery, router solicitation, multicast listener reports: from a link-local or unspecified address. */
+function isLinkLocalChatter({ protocol, source }: Packet): boolean {
+  return (protocol === 58 || protocol === 0) && (source.startsWith('fe80:') || source === '::');
+}
+
+/** Message types 1 to 4, three zero bytes, and the length each type has (WireGuard protocol, section 5.4). */
+function isWireGuard(payload: Buffer): boolean {
+  if (payload.length < 32 || payload.readUIntBE(1, 3) !== 0) return false;
+  const lengths: Readonly<Record<number, number>> = { 1: 148, 2: 92, 3: 64 };
+  const type = payload[0] ?? 0;
+  return type === 4 ? payload.length % 16 === 0 : payload.length === lengths[type];
+}
+
+export function countKinds(recording: Recording, controlPort: number): Record<TrafficKind, number> {
+  const counts = { wireguard: 0, control: 0, neighbours: 0, other: 0 };
+  for (const packet of recording.packets) counts[kindOf(packet, controlPort)] += 1;
+  return counts;
+}
