@@ -7,8 +7,11 @@ import type { HostId } from './names.ts';
 import type { HostRecord } from './network-map.ts';
 import type { Cidr } from './net/cidr.ts';
 
-export function owners(hosts: readonly HostRecord[]): Map<Cidr, HostId> {
-  const best = new Map<Cidr, { host: HostRecord; weight: number }>();
+/** What of a host decides which prefixes it carries. */
+export type Claimant = Pick<HostRecord, 'id' | 'name' | 'subnets' | 'isGone'>;
+
+export function owners(hosts: readonly Claimant[]): Map<Cidr, HostId> {
+  const best = new Map<Cidr, Claim>();
   for (const host of hosts) {
     for (const { prefix, weight } of host.subnets) {
       const current = best.get(prefix);
@@ -19,7 +22,7 @@ export function owners(hosts: readonly HostRecord[]): Map<Cidr, HostId> {
 }
 
 interface Claim {
-  host: HostRecord;
+  host: Claimant;
   weight: number;
 }
 
