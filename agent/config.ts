@@ -1,0 +1,166 @@
+/**
+ * Where an agent instance lives and how it behaves: flag, then environment, then `/etc/warren/<instance>.yaml`, then
+ * default. Everything that is wrong is told at once, with the line of the file or the name of the variable.
+ */
+import { readFileSync } from 'node:fs';
+import { LineCounter, isMap, isScalar, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { WarrenError } from '../shared/errors.ts';
+import {
+  type InstanceName,
+  type InterfaceName,
+  instanceNameSchema,
+  interfaceNameSchema,
+  parseInstanceName,
+  parseInterfaceName,
+} from '../shared/names.ts';
+import { listenPortSchema } from '../shared/api/report.ts';
+import { isMissing } from './durable.ts';
+
+export interface AgentSettings {
+  readonly instance: InstanceName;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly interfaceName: InterfaceName;
+  readonly bridgeName: InterfaceName;
+  /** Name of the nft table, in family inet. */
+  readonly tableName: string;
+  /** Undefined: what `warren join` chose. */
+  readonly listenPort: number | undefined;
+  readonly logLevel: LogLevel;
+  /** Where flannel's hand-off file is written. */
+  readonly subnetEnvFile: string;
+  /** A wireguard-go to use where the kernel has no WireGuard; undefined: the newest that is found. */
+  readonly wireguardGo: string | undefined;
+}
+
+const logLevelSchema = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+type LogLevel = z.infer<typeof logLevelSchema>;
+
+const pathSchema = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]*$/, { error: 'give an absolute path' });
+
+const keySchemas = {
+  instance: instanceNameSchema,
+  stateDir: pathSchema,
+  runDir: pathSchema,
+  interface: interfaceNameSchema,
+  bridge: interfaceNameSchema,
+  listenPort: listenPortSchema,
+  logLevel: logLevelSchema,
+  subnetEnv: pathSchema,
+  wireguardGo: pathSchema,
+} as const;
+type Key = keyof typeof keySchemas;
+type Values = { -readonly [K in Key]?: z.infer<(typeof keySchemas)[K]> | undefined };
+
+const variables: Readonly<Record<Key, string>> = {
+  instance: 'WARREN_INSTANCE',
+  stateDir: 'WARREN_STATE_DIR',
+  runDir: 'WARREN_RUN_DIR',
+  interface: 'WARREN_INTERFACE',
+  bridge: 'WARREN_BRIDGE',
+  listenPort: 'WARREN_LISTEN_PORT',
+  logLevel: 'WARREN_LOG_LEVEL',
+  subnetEnv: 'WARREN_SUBNET_ENV',
+  wireguardGo: 'WARREN_WIREGUARD_GO',
+};
+
+export interface ConfigSources {
+  /** Values of command line options, unparsed; `config` names the file. */
+  readonly flags?: Partial<Record<Key | 'config', string | undefined>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Throws `config-invalid` with every problem, or `usage-invalid` when only the flags are wrong. */
+export function loadSettings({ flags = {}, env }: ConfigSources): AgentSettings {
+  const problems: string[] = [];
+  const given = readTexts((key) => flags[key], optionName, problems);
+  const fromEnv = readTexts(
+    (key) => env[variables[key]],
+    (key) => variables[key],
+    problems,
+  );
+  const instance = given.instance ?? fromEnv.instance ?? parseInstanceName('default');
+  const named = flags.config ?? env['WARREN_CONFIG'];
+  const fromFile = readFileValues(named ?? `/etc/warren/${instance}.yaml`, named !== undefined, problems);
+  if (fromFile.instance !== undefined && fromFile.instance !== instance) {
+    problems.push(`the file is for instance '${fromFile.instance}', but '${instance}' is asked for; give --instance`);
+  }
+  if (problems.length > 0) throw new WarrenError('config-invalid', problems.join('; '));
+  return withDefaults(instance, { ...fromFile, ...fromEnv, ...given });
+}
+
+function withDefaults(instance: InstanceName, values: Values): AgentSettings {
+  const isDefault = instance === 'default';
+  const runDir = values.runDir ?? `/run/warren/${instance}`;
+  return {
+    instance,
+    stateDir: values.stateDir ?? `/var/lib/warren/${instance}`,
+    runDir,
+    interfaceName: values.interface ?? parseInterfaceName(isDefault ? 'warren0' : `wr-${instance}`),
+    bridgeName: values.bridge ?? parseInterfaceName(isDefault ? 'warren-br' : `wrb-${instance}`),
+    tableName: isDefault ? 'warren' : `warren-${instance}`,
+    listenPort: values.listenPort,
+    logLevel: values.logLevel ?? 'info',
+    subnetEnvFile: values.subnetEnv ?? `${runDir}/subnet.env`,
+    wireguardGo: values.wireguardGo,
+  };
+}
+
+const optionName = (key: Key): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** Options and variables: everything is text, numbers are decimal. An empty text counts as not given. */
+function readTexts(source: (key: Key) => string | undefined, name: (key: Key) => string, problems: string[]): Values {
+  const found: [Key, unknown][] = [];
+  for (const key of Object.keys(keySchemas) as Key[]) {
+    const text = source(key);
+    if (text === undefined || text === '') continue;
+    const value = key === 'listenPort' && /^[1-9]\d{0,4}$/.test(text) ? Number(text) : text;
+    const parsed = keySchemas[key].safeParse(value);
+    if (parsed.success) found.push([key, parsed.data]);
+    else problems.push(`${name(key)}: ${parsed.error.issues[0]?.message ?? 'not valid'}`);
+  }
+  return Object.fromEntries(found) as Values;
+}
+
+function readFileValues(path: string, isRequired: boolean, problems: string[]): Values {
+  const text = readConfigFile(path, isRequired, problems);
+  if (text === undefined) return {};
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  for (const error of document.errors)
+    problems.push(`${path}:${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0] ?? ''}`);
+  if (document.errors.length > 0 || document.contents === null) return {};
+  if (!isMap(document.contents)) {
+    problems.push(`${path}:1: write 'key: value' lines`);
+    return {};
+  }
+  const found: [string, unknown][] = [];
+  for (const { key, value } of document.contents.items) {
+    const at = `${path}:${lines.linePos(isScalar(key) ? (key.range?.[0] ?? 0) : 0).line}`;
+    const name = isScalar(key) ? String(key.value) : '';
+    if (!isKey(name)) {
+      problems.push(`${at}: unknown key '${name.slice(0, 64)}'; known are ${Object.keys(keySchemas).join(', ')}`);
+      continue;
+    }
+    const parsed = keySchemas[name].safeParse(isScalar(value) ? value.value : undefined);
+    if (parsed.success) found.push([name, parsed.data]);
+    else problems.push(`${at}: ${name}: ${parsed.error.issues[0]?.message ?? 'not valid'}`);
+  }
+  return Object.fromEntries(found) as Values;
+}
+
+const isKey = (name: string): name is Key => Object.hasOwn(keySchemas, name);
+
+function readConfigFile(path: string, isRequired: boolean, problems: string[]): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error) && !isRequired) return undefined;
+    problems.push(`${path}: cannot be read (${error instanceof Error ? error.message : String(error)})`);
+    return undefined;
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * What commands on this host may ask the running agent, over its unix socket. Only root reaches the socket, but what
+ * comes in is parsed all the same.
+ */
+import { z } from 'zod';
+import { attachmentReportSchema, failureSchema, peerReportSchema, reportBodySchema } from '../../shared/api/report.ts';
+import { timeSchema } from '../../shared/api/route.ts';
+import { hostIdSchema, hostNameSchema, instanceNameSchema, interfaceNameSchema } from '../../shared/names.ts';
+import { addressSchema } from '../../shared/net/address.ts';
+import { cidrSchema } from '../../shared/net/cidr.ts';
+import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
+import { hostStateSchema } from '../../shared/protocol.ts';
+
+const cursorSchema = z.strictObject({ epoch: epochSchema, revision: revisionSchema });
+
+export const peerStatusSchema = peerReportSchema.extend({
+  name: hostNameSchema,
+  addresses: z.array(addressSchema),
+  leases: z.array(cidrSchema),
+  /** `direct` once packets came from the peer itself; `none` before. */
+  path: z.enum(['direct', 'none']),
+  /** Seconds since the last handshake. */
+  handshakeAgeSeconds: z.int().nullable(),
+  isGone: z.boolean(),
+});
+
+export const statusSchema = z.strictObject({
+  instance: instanceNameSchema,
+  version: z.string(),
+  hostId: hostIdSchema,
+  name: hostNameSchema,
+  /** `removed`: the server says that this host is no longer part of the mesh. */
+  state: z.enum([...hostStateSchema.options, 'removed', 'unknown']),
+  addresses: z.array(addressSchema),
+  leases: z.array(cidrSchema),
+  subnets: z.array(cidrSchema),
+  interface: interfaceNameSchema,
+  bridge: interfaceNameSchema,
+  listenPort: z.int(),
+  mtu: z.int().nullable(),
+  publicKey: z.string(),
+  backend: reportBodySchema.shape.backend.extend({ note: z.string().nullable() }),
+  /** What is in the kernel; null before the first map. */
+  applied: cursorSchema.nullable(),
+  /** The newest map that came. */
+  received: cursorSchema.nullable(),
+  server: z.strictObject({
+    url: z.string(),
+    state: z.enum(['connected', 'connecting', 'waiting']),
+    since: timeSchema.nullable(),
+    retryAt: timeSchema.nullable(),
+    error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+  }),
+  certificateExpiresAt: timeSchema.nullable(),
+  peers: z.array(peerStatusSchema),
+  attachments: z.array(attachmentReportSchema),
+  failures: z.array(failureSchema),
+  /** All that came is applied without failure, and every peer that just joined has answered. */
+  isReady: z.boolean(),
+  /** Why it is not ready. */
+  waitingFor: z.string().nullable(),
+});
+export type Status = z.infer<typeof statusSchema>;
+export type PeerStatus = z.infer<typeof peerStatusSchema>;
+
+export const attachRequestSchema = z.strictObject({ target: z.string().max(300), interface: interfaceNameSchema });
+
+/** Also what `warren attach` prints. */
+export const attachedSchema = z.strictObject({
+  target: z.string(),
+  /** The first address; IPv4 where the lease has one. */
+  address: addressSchema,
+  gateway: addressSchema,
+  interface: interfaceNameSchema,
+  mtu: z.int(),
+  addresses: z.array(addressSchema),
+  gateways: z.array(addressSchema),
+});
+export type Attached = z.infer<typeof attachedSchema>;
+
+export const detachRequestSchema = z.strictObject({ target: z.string().max(300) });
+
+export const attachmentStatusSchema = attachmentReportSchema.extend({
+  interface: interfaceNameSchema,
+  attachedAt: timeSchema,
+});
+export const attachmentsReplySchema = z.strictObject({ items: z.array(attachmentStatusSchema) });
+export type AttachmentStatus = z.infer<typeof attachmentStatusSchema>;
+
+export const pingRequestSchema = z.strictObject({
+  /** Name, id or address. */
+  host: z.string().min(1).max(64),
+  count: z.int().min(1).max(100),
+});
+
+export const pongSchema = z.strictObject({
+  host: hostNameSchema,
+  hostId: hostIdSchema,
+  address: addressSchema,
+  path: z.enum(['direct', 'self', 'none']),
+  endpoint: z.string().nullable(),
+  sent: z.int(),
+  received: z.int(),
+  latencyMs: z.strictObject({ min: z.number(), average: z.number(), max: z.number() }).nullable(),
+});
+export type Pong = z.infer<typeof pongSchema>;
+
+export const leaveRequestSchema = z.strictObject({ isPurge: z.boolean() });
+export const leftSchema = z.strictObject({
+  hostId: z.string().nullable(),
+  /** False when the server could not be told; `note` says what to do then. */
+  isServerTold: z.boolean(),
+  isPurged: z.boolean(),
+  note: z.string().nullable(),
+});
+export type Left = z.infer<typeof leftSchema>;
+
+export const nothingSchema = z.strictObject({});
+
+/** The calls, each a POST of one JSON object answered by one. */
+export const localCalls = {
+  status: { body: nothingSchema, reply: statusSchema },
+  attach: { body: attachRequestSchema, reply: attachedSchema },
+  detach: { body: detachRequestSchema, reply: nothingSchema },
+  attachments: { body: nothingSchema, reply: attachmentsReplySchema },
+  ping: { body: pingRequestSchema, reply: pongSchema },
+  leave: { body: leaveRequestSchema, reply: leftSchema },
+  reload: { body: nothingSchema, reply: nothingSchema },
+} as const;
+
+export type LocalCalls = typeof localCalls;
+export type LocalCall = keyof LocalCalls;
+export type LocalHandlers = {
+  readonly [Name in LocalCall]: (
+    body: z.output<LocalCalls[Name]['body']>,
+  ) => Promise<z.output<LocalCalls[Name]['reply']>>;
+};

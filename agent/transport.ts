@@ -1,0 +1,74 @@
+/**
+ * All that an agent says to its server, as one interface; tests put a server in the same process behind it. The real one
+ * speaks HTTPS with the host's client certificate, trusts the one CA that was pinned at enrollment, and wants the
+ * certificate to carry the server's URI. It knows nothing of maps, retries or times to wait.
+ */
+import { Agent } from 'node:https';
+import type { z } from 'zod';
+import { leaveMesh, renewCertificate } from '../shared/api/enroll.ts';
+import { openFeed } from '../shared/api/feed.ts';
+import { createCall } from '../shared/api/client.ts';
+import { type ReportBody, sendReport } from '../shared/api/report.ts';
+import { isAddress, type Address } from '../shared/net/address.ts';
+import { type Cursor, type FeedFrame, formatCursor } from '../shared/protocol.ts';
+import { createSend, readFeed, tlsOptions } from './https.ts';
+import type { Credentials } from './state.ts';
+
+export interface ServerLink {
+  /** Answers the server's position. */
+  report(body: ReportBody): Promise<Cursor>;
+  renew(body: z.input<typeof renewCertificate.body>): Promise<z.output<typeof renewCertificate.reply>>;
+  leave(): Promise<void>;
+  /**
+   * Streams frames to `onFrame` until the stream ends, which always rejects: with the server's reason, with what
+   * `onFrame` threw, or with `unreachable`.
+   */
+  openFeed(cursor: Cursor | undefined, onFrame: (frame: FeedFrame) => void, signal: AbortSignal): Promise<never>;
+  /** The credentials in the state directory changed; later calls use the new ones. */
+  refresh(): void;
+  /** Both ends of the last connection that stood; undefined before the first. */
+  path(): ServerPath | undefined;
+  close(): void;
+}
+
+export interface ServerPath {
+  /** This host's address on the way to the server. */
+  readonly local: Address;
+  readonly server: Address;
+}
+
+export function createLink(serverUrl: string, readCredentials: () => Promise<Credentials>): ServerLink {
+  let open: Promise<Agent> | undefined;
+  let path: ServerPath | undefined;
+  const drop = (): void => {
+    void open?.then((agent) => agent.destroy()).catch(() => undefined);
+    open = undefined;
+  };
+  /** The pool keeps TLS sessions, so that a reconnect resumes instead of doing the whole handshake. */
+  const pool = (): Promise<Agent> => {
+    const made =
+      open ?? readCredentials().then((own) => new Agent({ keepAlive: true, maxFreeSockets: 1, ...tlsOptions(own) }));
+    open = made;
+    made.catch(() => (open = open === made ? undefined : open));
+    return made;
+  };
+  const notePath = (local: string | undefined, server: string | undefined): void => {
+    const ends = [local, server].map((address) => address?.replace(/^::ffff:/, ''));
+    if (ends[0] !== undefined && ends[1] !== undefined && isAddress(ends[0]) && isAddress(ends[1])) {
+      path = { local: ends[0], server: ends[1] };
+    }
+  };
+  const call = createCall(async (request) => createSend({ serverUrl, agent: await pool(), notePath })(request));
+  return {
+    report: (body) => call(sendReport, { body }),
+    renew: (body) => call(renewCertificate, { body }),
+    leave: () => call(leaveMesh),
+    openFeed: async (cursor, onFrame, signal) => {
+      const headers = cursor === undefined ? {} : { 'last-event-id': formatCursor(cursor) };
+      return readFeed({ serverUrl, agent: await pool(), path: openFeed.path, headers, signal, notePath, onFrame });
+    },
+    refresh: drop,
+    path: () => path,
+    close: drop,
+  };
+}
