@@ -28,3 +28,22 @@ export const showVersion = operation({
   summary: 'Version of the server and of the protocol',
   reply: z.strictObject({ version: z.string(), protocol: z.int(), minimumProtocol: z.int() }),
 });
+
+/** Answers a shell script with this server's address, pin and checksums in it. */
+export const showInstallScript = operation({
+  id: 'server.install',
+  method: 'GET',
+  path: '/install.sh',
+  access: 'public',
+  summary: 'The script that makes a machine a host, upgrades it, or takes it out again',
+});
+
+/** Answers the bytes of a file that `manifest.json` names, or the manifest itself. */
+export const downloadFile = operation({
+  id: 'server.dist',
+  method: 'GET',
+  path: '/dist/{file}',
+  access: 'public',
+  summary: 'Download an executable for hosts',
+  params: z.strictObject({ file: z.string().min(1).max(100) }),
+});
