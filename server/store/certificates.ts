@@ -57,6 +57,16 @@ export async function revokeCertificates(tx: Tx, hostId: HostId, except?: string
   return Number(numUpdatedRows);
 }
 
+/** Revokes every certificate of a host from `at` (ms) on; one that is revoked earlier stays so. */
+export async function limitCertificates(tx: Tx, hostId: HostId, at: number): Promise<void> {
+  await tx.db
+    .updateTable('certificate')
+    .set({ revoked_at: at })
+    .where('host_id', '=', hostId)
+    .where((eb) => eb.or([eb('revoked_at', 'is', null), eb('revoked_at', '>', at)]))
+    .execute();
+}
+
 /** Forgets certificates that ended before `before` (ms); they are of no use even for renewal. */
 export async function pruneCertificates(tx: Tx, before: number): Promise<number> {
   const { numDeletedRows } = await tx.db.deleteFrom('certificate').where('not_after', '<', before).executeTakeFirst();

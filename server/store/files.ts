@@ -16,12 +16,11 @@ import { lockDatabase } from './engine/lock.ts';
 import type { Random } from './ids.ts';
 import { insertMeta } from './meta.ts';
 import { migrate, readSchemaVersion, refuseNewer, schemaVersion } from './migrate.ts';
-import { backupDatabase } from './snapshot.ts';
+import { backupDatabase } from './backup.ts';
 
 export interface StoreFiles {
   readonly writer: Database.Database;
   readonly reader: Database.Database;
-  readonly snapshots: Database.Database;
   unlock(): void;
 }
 
@@ -40,7 +39,7 @@ export async function openFiles(options: FileOptions): Promise<StoreFiles> {
     const writer = connectWriter(file);
     refuseNewer(writer, file);
     if (readSchemaVersion(writer) < schemaVersion) await migrateExisting(writer, options);
-    return { writer, reader: connectReader(file), snapshots: connectReader(file), unlock };
+    return { writer, reader: connectReader(file), unlock };
   } catch (error) {
     unlock();
     throw storeError(error, file);

@@ -7,10 +7,11 @@
 import type { Random } from './ids.ts';
 import type { Db } from './schema.ts';
 import { openFiles } from './files.ts';
+import { createSnapshots } from './snapshots.ts';
 import { storeError } from './engine/errors.ts';
 import { openQueryLayer } from './engine/dialect.ts';
 import { readMeta, touchChecked } from './meta.ts';
-import { backupDatabase } from './snapshot.ts';
+import { backupDatabase } from './backup.ts';
 import { type Commit, type Tx, transactOnce } from './transact.ts';
 import { WarrenError } from '../../shared/errors.ts';
 
@@ -27,7 +28,7 @@ export interface Store {
   readonly db: Db;
   /** Runs `fn` alone among the writers. What it throws rolls everything back and is thrown on. */
   transact<T>(actor: string, fn: (tx: Tx) => Promise<T>): Promise<T>;
-  /** Several reads of one state of the database. Keep it short: snapshots wait for each other. */
+  /** Several reads of one state of the database, beside all other reads and writes. */
   snapshot<T>(fn: (db: Db) => Promise<T>): Promise<T>;
   /** Called after each commit that made a revision, in order, before the transaction's caller goes on. */
   onCommit(listener: (commit: Commit) => void): () => void;
@@ -57,16 +58,16 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const files = await openFiles(options);
   const writer = openQueryLayer(files.writer, 'immediate');
   const db = openQueryLayer(files.reader, 'deferred');
-  const snapshots = openQueryLayer(files.snapshots, 'deferred');
+  const snapshots = createSnapshots(file);
   const listeners = new Set<(commit: Commit) => void>();
   const tellFailure = options.onListenerError ?? ((error) => process.emitWarning(String(error)));
-  let position: Position = await readMeta(db);
+  let position = positionOf(await readMeta(db));
   let queue: Promise<unknown> = Promise.resolve();
   let isClosed = false;
   let writableUntil = 0;
 
   const announce = (commit: Commit): void => {
-    position = { epoch: commit.epoch, revision: commit.revision };
+    position = positionOf(commit);
     for (const listener of listeners) {
       try {
         listener(commit);
@@ -93,7 +94,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       queue = turn.catch(() => undefined);
       return turn;
     },
-    snapshot: (fn) => snapshots.transaction().execute(fn),
+    snapshot: (fn) => snapshots.run(fn),
     onCommit(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -109,10 +110,13 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       if (isClosed) return;
       isClosed = true;
       await queue;
-      await Promise.all([snapshots.destroy(), db.destroy()]);
+      await snapshots.close();
+      await db.destroy();
       await writer.destroy();
       files.unlock();
     },
   };
   return store;
 }
+
+const positionOf = ({ epoch, revision }: Position): Position => ({ epoch, revision });

@@ -19,7 +19,7 @@ export interface StoredPool {
 
 /** All pools, oldest first: the order in which they are used. */
 export async function listAllPools(db: Db): Promise<StoredPool[]> {
-  return db.selectFrom('pool').select(columns).orderBy('created_at').orderBy('id').execute();
+  return db.selectFrom('pool').select(columns).orderBy('created_at').orderBy('family').orderBy('id').execute();
 }
 
 export async function listPools(db: Db, request: PageRequest): Promise<Page<StoredPool & { leased: number }>> {

@@ -66,4 +66,7 @@ export function closeWhole(database: Database.Database, file: string): void {
   syncToDisk(file);
 }
 
-export const hasLog = (file: string): boolean => existsSync(`${file}-wal`);
+/** True when SQLite left committed changes beside the file: its last process did not close it. */
+export function hasLog(file: string): boolean {
+  return existsSync(`${file}-wal`) && statSync(`${file}-wal`).size > 0;
+}

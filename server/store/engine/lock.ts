@@ -3,11 +3,13 @@
  * back when the process ends, however it ends, and it holds between containers that cannot see each other's processes.
  */
 import Database from 'better-sqlite3';
+import { closeSync, openSync } from 'node:fs';
 import { WarrenError } from '../../../shared/errors.ts';
 import { sqliteCode } from './errors.ts';
 
 /** Takes the lock or throws `conflict`; the answer gives it back. */
 export function lockDatabase(file: string): () => void {
+  closeSync(openSync(`${file}.lock`, 'a', 0o600));
   const lock = new Database(`${file}.lock`, { timeout: 0 });
   try {
     lock.exec('BEGIN IMMEDIATE');
