@@ -24,6 +24,7 @@ export interface Desired {
   readonly bridge: DesiredBridge | undefined;
   readonly bridgeName: string;
   readonly table: DesiredTable;
+  readonly isIpv6Usable: boolean;
   readonly attachments: readonly AttachmentSpec[];
 }
 
@@ -60,7 +61,7 @@ export interface DesiredTable {
 
 /** Something of the map that is not applied. `kind` and `subject` identify it, as in a report's failures. */
 export interface Refusal {
-  readonly kind: 'prefix-refused' | 'peer-refused' | 'interface-refused';
+  readonly kind: 'prefix-refused' | 'peer-refused' | 'interface-refused' | 'attachment-refused';
   readonly subject: string;
   readonly why: string;
 }

@@ -30,6 +30,8 @@ export interface ObservedLink {
   readonly isLoopback: boolean;
   readonly master: string | undefined;
   readonly mac: string | undefined;
+  /** Index of a veth's other end, in that end's namespace. */
+  readonly peerIndex: number | undefined;
   /** Global addresses with their length, `10.86.0.1/32`; link-local ones are left out. */
   readonly addresses: readonly string[];
 }

@@ -68,6 +68,8 @@ export interface RouteSet {
   readonly prefix: Cidr;
   readonly device: string;
   readonly source: Address | undefined;
+  /** True replaces a route on our own device; otherwise an equal route of somebody else makes the step fail. */
+  readonly isReplacement: boolean;
 }
 
 export interface AttachmentCreate {

@@ -1,0 +1,60 @@
+/**
+ * From what is wanted and what is there to the list of steps between them. Pure and total: the same input gives the
+ * same steps, and planning again after they were applied gives none. What is added comes before what is removed, and
+ * what a step needs (link before address before route) comes before it.
+ */
+import { planAttachments } from './attachments.ts';
+import { planBridge, planTunnel } from './bridge.ts';
+import type { Desired, Refusal } from './desired.ts';
+import { type EndpointMemory, noEndpointMemory } from './endpoints.ts';
+import type { Observed } from './observed.ts';
+import { planRoutes } from './routes.ts';
+import type { Step } from './step.ts';
+import { planSysctls } from './sysctls.ts';
+import { planPeers } from './wireguard.ts';
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** Things of our name that are not ours, and so are left alone. */
+  readonly refusals: readonly Refusal[];
+}
+
+export function plan(desired: Desired, observed: Observed, memory: EndpointMemory = noEndpointMemory): Plan {
+  const none = { sets: [], removes: [] };
+  const tunnel = planTunnel(desired, observed);
+  const bridge = planBridge(desired, observed);
+  const attachments = planAttachments(desired, observed);
+  const peers = tunnel.isUsable
+    ? planPeers(desired, observed.wireguard?.peers ?? new Map(), memory, observed.observedAt)
+    : none;
+  const routes = tunnel.isUsable ? planRoutes(desired, observed) : none;
+  const steps = [
+    ...planTable(desired, observed),
+    ...planSysctls(observed),
+    ...tunnel.creates,
+    ...bridge.creates,
+    ...tunnel.sets,
+    ...bridge.sets,
+    ...peers.sets,
+    ...routes.sets,
+    ...(bridge.isUsable ? attachments.sets : []),
+    ...routes.removes,
+    ...peers.removes,
+    ...attachments.removes,
+    ...tunnel.removes,
+    ...bridge.removes,
+  ];
+  return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...attachments.refusals] };
+}
+
+function planTable({ table }: Desired, observed: Observed): Step[] {
+  const now = observed.table;
+  if (now.kind === 'sealed' && now.digest === table.digest) return [];
+  const why =
+    now.kind === 'missing'
+      ? 'the table is missing'
+      : now.kind === 'altered'
+        ? 'somebody altered the table'
+        : 'the rules changed';
+  return [{ kind: 'table-replace', ...table, why }];
+}

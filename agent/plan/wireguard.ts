@@ -1,0 +1,101 @@
+/** Steps that bring peers from what the interface has to what the map says: one peer at a time, never all anew. */
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+import type { Desired, DesiredPeer } from './desired.ts';
+import { type EndpointMemory, chooseEndpoint } from './endpoints.ts';
+import type { ObservedPeer } from './observed.ts';
+import type { PeerSet, Step } from './step.ts';
+
+type Peers = ReadonlyMap<PublicKey, ObservedPeer>;
+
+export interface PeerSteps {
+  readonly sets: Step[];
+  readonly removes: Step[];
+}
+
+export function planPeers(desired: Desired, observed: Peers, memory: EndpointMemory, now: number): PeerSteps {
+  const moved = prefixesThatMove(desired, observed);
+  const sets: Step[] = [];
+  const removes: Step[] = [];
+  for (const peer of desired.peers.values()) {
+    const step = planPeer(desired, peer, observed.get(peer.publicKey), moved, memory, now);
+    if (step !== undefined) sets.push(step);
+  }
+  for (const publicKey of observed.keys()) {
+    if (desired.peers.has(publicKey)) continue;
+    removes.push({
+      kind: 'peer-remove',
+      interfaceName: desired.interfaceName,
+      publicKey,
+      why: 'the map has no host with this key',
+    });
+  }
+  return { sets, removes };
+}
+
+function planPeer(
+  desired: Desired,
+  peer: DesiredPeer,
+  observed: ObservedPeer | undefined,
+  moved: ReadonlyMap<Cidr, PublicKey>,
+  memory: EndpointMemory,
+  now: number,
+): Step | undefined {
+  const { interfaceName } = desired;
+  const { publicKey } = peer;
+  const endpoint = chooseEndpoint(peer, observed, memory.get(publicKey), now);
+  const why = whyToSet(peer, observed, moved);
+  if (why !== undefined) {
+    const step: PeerSet = {
+      kind: 'peer-set',
+      interfaceName,
+      publicKey,
+      allowedIps: peer.allowedIps,
+      keepaliveSeconds: peer.keepaliveSeconds,
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(observed?.hasPresharedKey === true ? { isPresharedKeyCleared: true } : {}),
+    };
+    return { ...step, why: `${peer.name}: ${why}` };
+  }
+  if (endpoint === undefined) return undefined;
+  const tried = observed?.hasEndpoint === true ? 'no handshake at the one before' : 'it has none';
+  return { kind: 'peer-endpoint', interfaceName, publicKey, endpoint, why: `${peer.name}: ${tried}` };
+}
+
+function whyToSet(
+  peer: DesiredPeer,
+  observed: ObservedPeer | undefined,
+  moved: ReadonlyMap<Cidr, PublicKey>,
+): string | undefined {
+  if (observed === undefined) return 'the interface has no such peer';
+  if (observed.hasPresharedKey) return 'it has a preshared key that Warren did not set';
+  if (observed.keepaliveSeconds !== peer.keepaliveSeconds) return 'its keepalive differs';
+  // The kernel takes a prefix away from its old peer by itself, so giving it to the new one is the whole move.
+  const kept = observed.allowedIps.filter((prefix) => {
+    const owner = moved.get(prefix);
+    return owner === undefined || owner === peer.publicKey;
+  });
+  return isSameSet(kept, peer.allowedIps) ? undefined : 'its allowed IPs differ';
+}
+
+/** Prefix -> new owner, for every prefix that another peer holds now. */
+function prefixesThatMove(desired: Desired, observed: Peers): ReadonlyMap<Cidr, PublicKey> {
+  const holder = new Map<Cidr, PublicKey>();
+  for (const [key, { allowedIps }] of observed) for (const prefix of allowedIps) holder.set(prefix, key);
+  const moved = new Map<Cidr, PublicKey>();
+  for (const [key, { allowedIps }] of desired.peers) {
+    for (const prefix of allowedIps) {
+      const now = holder.get(prefix);
+      if (now !== undefined && now !== key) moved.set(prefix, key);
+    }
+  }
+  return moved;
+}
+
+/** `wanted` has no duplicates, and neither has what the kernel lists. */
+function isSameSet(have: readonly Cidr[], wanted: readonly Cidr[]): boolean {
+  if (have.length !== wanted.length) return false;
+  if (have.every((prefix, i) => prefix === wanted[i])) return true;
+  const all = new Set(have);
+  return wanted.every((prefix) => all.has(prefix));
+}

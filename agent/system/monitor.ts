@@ -1,0 +1,48 @@
+/**
+ * Kernel events as a mere wake-up: which line it was does not matter, the loop observes everything anew. Lines about
+ * links of others, of which a busy container host has many, do not wake it.
+ */
+import type { HostSettings } from '../plan/settings.ts';
+import { routeProtocol } from '../plan/settings.ts';
+import type { System, Watch } from './run.ts';
+
+const debounceMs = 100;
+
+/** Calls `wake` at most once per 100 ms, after the last line that concerns us or the first of a burst that goes on. */
+export function watchKernel(system: System, settings: HostSettings, wake: () => void): Watch {
+  let timer: NodeJS.Timeout | undefined;
+  const soon = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      wake();
+    }, debounceMs);
+  };
+  const watches = [
+    system.watch(['ip', 'monitor', 'link', 'address', 'route'], (line) => {
+      if (concernsLinks(line, settings)) soon();
+    }),
+    system.watch(['nft', 'monitor'], (line) => {
+      if (concernsTable(line, settings)) soon();
+    }),
+  ];
+  return {
+    stop() {
+      clearTimeout(timer);
+      for (const watch of watches) watch.stop();
+    },
+  };
+}
+
+/** An empty line says that events may have been lost. */
+export function concernsLinks(line: string, settings: HostSettings): boolean {
+  if (line === '') return true;
+  const device = /^(?:Deleted )?\d+:\s+([^\s:@]+)/.exec(line)?.[1] ?? /\bdev (\S+)/.exec(line)?.[1];
+  if (device === undefined) return false;
+  if (device === settings.interfaceName || device === settings.bridgeName || device.startsWith('wv')) return true;
+  if (line.includes(` proto ${routeProtocol}`)) return true;
+  return !/^(?:lo$|veth|br-|docker|podman|cni|cali|flannel|lxc|tap|vnet|virbr|dummy|ifb)/.test(device);
+}
+
+export function concernsTable(line: string, settings: HostSettings): boolean {
+  return line === '' || line.split(' ').includes(settings.tableName);
+}

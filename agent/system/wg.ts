@@ -1,0 +1,90 @@
+/** WireGuard's own tool: `wg show`, `wg set`, `wg addconf` (wg(8)). Keys of peers by argv, our private key by file only. */
+import type { Cidr } from '../../shared/net/cidr.ts';
+import { type Endpoint, parseEndpoint } from '../../shared/net/endpoint.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+import type { ObservedPeer, ObservedWireguard } from '../plan/observed.ts';
+import type { PeerSet } from '../plan/step.ts';
+import type { System } from './run.ts';
+
+/** Undefined where no such WireGuard interface answers. */
+export async function showInterface(system: System, name: string): Promise<ObservedWireguard | undefined> {
+  const { stdout, exitCode } = await system.run({ argv: ['wg', 'show', name, 'dump'], okCodes: [0, 1] });
+  return exitCode === 0 ? parseDump(stdout) : undefined;
+}
+
+export async function showPeers(system: System, name: string): Promise<ReadonlySet<PublicKey> | undefined> {
+  const { stdout, exitCode } = await system.run({ argv: ['wg', 'show', name, 'peers'], okCodes: [0, 1] });
+  return exitCode === 0 ? new Set(stdout.split('\n').filter((line) => line !== '') as PublicKey[]) : undefined;
+}
+
+/**
+ * Tab-separated lines as wg(8) describes: the first has private key, public key, port, fwmark, the others one peer
+ * each. The private key is dropped here and goes nowhere.
+ */
+export function parseDump(text: string): ObservedWireguard | undefined {
+  const [first, ...rest] = text.split('\n').filter((line) => line !== '');
+  const fields = first?.split('\t') ?? [];
+  if (fields.length < 4) return undefined;
+  const peers = new Map<PublicKey, ObservedPeer>();
+  for (const line of rest) {
+    const peer = parsePeer(line.split('\t'));
+    if (peer !== undefined) peers.set(peer.publicKey, peer);
+  }
+  return { publicKey: orNone(fields[1]) as PublicKey | undefined, listenPort: Number(fields[2]), peers };
+}
+
+function parsePeer(fields: readonly string[]): ObservedPeer | undefined {
+  const [key, preshared, endpoint, allowed, handshake, rx, tx, keepalive] = fields;
+  if (key === undefined || keepalive === undefined) return undefined;
+  return {
+    publicKey: key as PublicKey,
+    endpoint: readEndpoint(endpoint),
+    hasEndpoint: orNone(endpoint) !== undefined,
+    hasPresharedKey: orNone(preshared) !== undefined,
+    allowedIps: (orNone(allowed)?.split(',') ?? []) as Cidr[],
+    handshakeAt: Number(handshake) * 1000,
+    rxBytes: Number(rx),
+    txBytes: Number(tx),
+    keepaliveSeconds: keepalive === 'off' ? 0 : Number(keepalive),
+  };
+}
+
+const orNone = (field: string | undefined): string | undefined => (field === '(none)' ? undefined : field);
+
+function readEndpoint(field: string | undefined): Endpoint | undefined {
+  try {
+    return field === undefined ? undefined : parseEndpoint(field);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Arguments of `wg set <interface>` for one peer. */
+export function peerArguments(peer: PeerSet): string[] {
+  return [
+    'peer',
+    peer.publicKey,
+    ...(peer.isPresharedKeyCleared === true ? ['preshared-key', '/dev/null'] : []),
+    ...(peer.endpoint === undefined ? [] : ['endpoint', peer.endpoint]),
+    'persistent-keepalive',
+    String(peer.keepaliveSeconds),
+    'allowed-ips',
+    peer.allowedIps.join(','),
+  ];
+}
+
+/** The same for many peers at once, as `wg addconf` reads it; it leaves every peer that is not named alone. */
+export function peerSections(peers: readonly PeerSet[]): string {
+  return peers
+    .map((peer) =>
+      [
+        '[Peer]',
+        `PublicKey = ${peer.publicKey}`,
+        ...(peer.allowedIps.length === 0 ? [] : [`AllowedIPs = ${peer.allowedIps.join(', ')}`]),
+        ...(peer.endpoint === undefined ? [] : [`Endpoint = ${peer.endpoint}`]),
+        `PersistentKeepalive = ${peer.keepaliveSeconds}`,
+        '',
+      ].join('\n'),
+    )
+    .join('\n');
+}
