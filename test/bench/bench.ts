@@ -51,12 +51,9 @@ async function runSection(name: SectionName, { isQuick }: Options): Promise<Sect
   }
 }
 
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    process.stderr.write(`bench: ${asWarrenError(error).message}\n`);
-    process.exitCode = 2;
-  },
-);
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`bench: ${asWarrenError(error).message}\n`);
+  process.exitCode = 2;
+}

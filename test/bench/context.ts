@@ -11,7 +11,7 @@ export interface BenchContext {
   readonly isQuick: boolean;
   readonly run: Run;
   /** Progress, on stderr. */
-  tell(text: string): void;
+  readonly tell: (text: string) => void;
 }
 
 export const namespaceOf = ({ run }: BenchContext, name: string): string => namespacePrefix(run.id) + name;
