@@ -20,7 +20,24 @@ export interface Recording {
 
 /** Each packet once, where it comes in. */
 export async function startCapture(namespace: string, file: string, ...filter: string[]): Promise<Capture> {
-  const argv = ['tcpdump', '-i', 'any', '-Q', 'in', '-n', '-U', '-s', '0', '--immediate-mode', '-B', '16384', '-Z', 'root', '-w', file];
+  const argv = [
+    'tcpdump',
+    '-i',
+    'any',
+    '-Q',
+    'in',
+    '-n',
+    '-U',
+    '-s',
+    '0',
+    '--immediate-mode',
+    '-B',
+    '16384',
+    '-Z',
+    'root',
+    '-w',
+    file,
+  ];
   const tcpdump = startProcess(inside(namespace, [...argv, ...filter]), { logFile: `${file}.log` });
   await until('tcpdump listens', { seconds: 10, everyMilliseconds: 20 }, () => /listening on/.test(tcpdump.output()));
   return {

@@ -3,6 +3,7 @@
  * was run and what it said.
  */
 import { execa } from 'execa';
+import { patience } from './lab-config.ts';
 
 export interface CommandOptions {
   readonly input?: string;
@@ -22,7 +23,7 @@ export async function run(argv: readonly string[], options: CommandOptions = {})
   const [file = '', ...args] = argv;
   const result = await execa(file, args, {
     env: { LC_ALL: 'C', ...options.env },
-    timeout: (options.timeoutSeconds ?? 60) * 1000,
+    timeout: (options.timeoutSeconds ?? 60) * patience * 1000,
     reject: false,
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
   });

@@ -9,6 +9,9 @@ export const root = findRoot(dirname(fileURLToPath(import.meta.url)));
 /** True keeps a lab's folder (logs, state) after it ended. */
 export const isKept = process.env['WARREN_LAB_KEEP'] === '1';
 
+/** Multiplies every deadline, for machines that are slow by nature (an emulated guest). */
+export const patience = Number(process.env['WARREN_LAB_PATIENCE'] ?? 1);
+
 function findRoot(folder: string): string {
   if (existsSync(join(folder, 'package.json')) || folder === '/') return folder;
   return findRoot(dirname(folder));

@@ -75,14 +75,19 @@ export async function openLab(): Promise<Lab> {
 /** A lab with `count` hosts in one mesh and `containers` containers on each. */
 export async function openMesh(count: number, containers = 1): Promise<Lab> {
   const lab = await openLab();
-  await Promise.all(Array.from({ length: count }, () => lab.addMember()));
+  await fillMesh(lab, count, containers);
+  return lab;
+}
+
+/** Adds hosts and containers and waits until all containers reach each other. */
+export async function fillMesh(lab: Lab, count: number, containers: number): Promise<void> {
+  const hosts = await Promise.all(Array.from({ length: count }, () => lab.addMember()));
   await Promise.all(
-    lab.hosts.map(async (host) => {
+    hosts.map(async (host) => {
       for (let i = 0; i < containers; i += 1) await host.addContainer();
     }),
   );
   await waitForPaths(lab.hosts.flatMap((host) => host.containers));
-  return lab;
 }
 
 /** Waits until each container reaches each container of another host, over IPv4. */

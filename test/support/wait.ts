@@ -1,5 +1,6 @@
 /** Waits for conditions, never for time. A deadline that passes says what was waited for and what was seen last. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patience } from './lab-config.ts';
 
 export interface WaitOptions {
   readonly seconds: number;
@@ -12,7 +13,8 @@ export async function until<T>(
   options: WaitOptions,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
 ): Promise<T> {
-  const deadline = performance.now() + options.seconds * 1000;
+  const seconds = options.seconds * patience;
+  const deadline = performance.now() + seconds * 1000;
   let last: unknown = 'nothing';
   for (;;) {
     try {
@@ -23,7 +25,7 @@ export async function until<T>(
     }
     if (performance.now() > deadline) {
       const seen = last instanceof Error ? last.message : String(last);
-      throw new Error(`not within ${options.seconds} s: ${what}; last error: ${seen}`);
+      throw new Error(`not within ${seconds} s: ${what}; last error: ${seen}`);
     }
     await sleep(options.everyMilliseconds ?? 50);
   }
