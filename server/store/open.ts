@@ -57,7 +57,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { file, clock } = options;
   const files = await openFiles(options);
   const writer = openQueryLayer(files.writer, 'immediate');
-  const db = openQueryLayer(files.reader, 'deferred');
+  const db = openQueryLayer(files.reader, 'none');
   const snapshots = createSnapshots(file);
   const listeners = new Set<(commit: Commit) => void>();
   const tellFailure = options.onListenerError ?? ((error) => process.emitWarning(String(error)));
