@@ -116,18 +116,18 @@ export interface BatchResult {
 /** Runs all lines in one process; a line that fails does not stop the others (`-force`). */
 export async function runBatch(system: System, lines: readonly string[], netnsPath?: string): Promise<BatchResult> {
   if (lines.length === 0) return { failures: new Map() };
-  const enter = netnsPath === undefined ? [] : ['nsenter', `--net=${netnsPath}`];
-  const [first = 'ip', ...rest] = [...enter, 'ip', '-force', '-batch', '-'];
+  const batch: Argv = ['ip', '-force', '-batch', '-'];
+  const argv: Argv = netnsPath === undefined ? batch : ['nsenter', `--net=${netnsPath}`, ...batch];
   const input = `${lines.join('\n')}\n`;
   const { stderr, exitCode } = await system.run({
-    argv: [first, ...rest],
+    argv,
     input,
     okCodes: [0, 1, 2],
     timeoutMs: 60_000,
   });
   const failures = parseBatchErrors(stderr);
   if (exitCode !== 0 && failures.size === 0) {
-    throw new WarrenError('command-failed', `'${[first, ...rest].join(' ')}' failed: ${stderr.trim()}`);
+    throw new WarrenError('command-failed', `'${argv.join(' ')}' failed: ${stderr.trim()}`);
   }
   return { failures };
 }

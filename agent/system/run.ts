@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { WarrenError } from '../../shared/errors.ts';
-import { startWatch } from './watch.ts';
+import { keepWatching } from './watch.ts';
 
 export type Argv = readonly [string, ...string[]];
 
@@ -47,11 +47,11 @@ export interface System {
 }
 
 export function createSystem(): System {
-  return { run, readSysctl, writeSysctl, readText, watch: (argv, onLine) => startWatch(argv, onLine), fileExists };
+  return { run, readSysctl, writeSysctl, readText, watch, fileExists };
 }
 
 /** Names are literals already, but `wg` must not even try the resolver; `wireguard-go` must stay silent. */
-export const toolEnvironment = { LC_ALL: 'C', WG_ENDPOINT_RESOLUTION_RETRIES: '0', LOG_LEVEL: '' } as const;
+const toolEnvironment = { LC_ALL: 'C', WG_ENDPOINT_RESOLUTION_RETRIES: '0', LOG_LEVEL: '' } as const;
 
 async function run(command: Command): Promise<CommandResult> {
   const { argv, input, timeoutMs = 10_000, okCodes = [0], isDetached = false } = command;
@@ -77,6 +77,27 @@ async function run(command: Command): Promise<CommandResult> {
     throw new WarrenError('command-failed', `'${shown(argv)}' failed: ${why.slice(0, 2000)}`);
   }
   return { stdout, stderr, exitCode: result.exitCode };
+}
+
+function watch(argv: Argv, onLine: (line: string) => void): Watch {
+  return keepWatching((tell, signal) => watchOnce(argv, tell, signal), onLine);
+}
+
+async function watchOnce([file, ...args]: Argv, onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const child = execa(file, args, {
+    env: toolEnvironment,
+    reject: false,
+    buffer: false,
+    stdin: 'ignore',
+    stderr: 'ignore',
+    cancelSignal: signal,
+  });
+  try {
+    for await (const line of child) onLine(line);
+  } catch {
+    // A child that dies or is stopped ends the iteration with an error; whoever keeps watching restarts it.
+  }
+  await child;
 }
 
 function shown(argv: Argv): string {

@@ -1,0 +1,144 @@
+/**
+ * Carries out steps, in order, as few commands as they fit in. A step that fails is reported and does not stop the
+ * others, except those that need the very link that could not be made. It decides nothing and touches nothing else.
+ */
+import { type WarrenError, asWarrenError } from '../shared/errors.ts';
+import { applyAttachments } from './apply/attachments.ts';
+import { type BatchStep, applyBatch } from './apply/batch.ts';
+import { type PeerStep, applyPeers } from './apply/peers.ts';
+import type { HostSettings } from './plan/settings.ts';
+import { type AttachmentCreate, type AttachmentSet, type Step, stepSubject } from './plan/step.ts';
+import { createWireguard } from './system/backend.ts';
+import { replaceTable } from './system/nft.ts';
+import type { System } from './system/run.ts';
+
+export interface StepFailure {
+  readonly step: Step;
+  readonly error: WarrenError;
+}
+
+export interface ApplyResult {
+  readonly applied: readonly Step[];
+  readonly failures: readonly StepFailure[];
+  /** Path -> value before, for each kernel switch that was changed; `removeAll` takes them all. */
+  readonly previousSysctls: Readonly<Record<string, string>>;
+}
+
+export async function apply(system: System, settings: HostSettings, steps: readonly Step[]): Promise<ApplyResult> {
+  const failures: StepFailure[] = [];
+  const missing = new Set<string>();
+  const attempted: Step[] = [];
+  for (const group of groupSteps(steps)) {
+    const possible = group.filter((step) => !needsAny(step, missing));
+    if (possible.length === 0) continue;
+    attempted.push(...possible);
+    for (const failure of await applyGroup(system, settings, possible)) {
+      failures.push(failure);
+      if (isCreation(failure.step)) missing.add(stepSubject(failure.step));
+    }
+  }
+  const failed = new Set(failures.map((failure) => failure.step));
+  const applied = attempted.filter((step) => !failed.has(step));
+  const previous = applied.flatMap((step) => (step.kind === 'sysctl-set' ? [[step.path, step.previous] as const] : []));
+  return { applied, failures, previousSysctls: Object.fromEntries(previous) };
+}
+
+type Executor = 'sysctl' | 'table' | 'wireguard' | 'batch' | 'peers' | 'attachments';
+
+const executors: Readonly<Record<Step['kind'], Executor>> = {
+  'sysctl-set': 'sysctl',
+  'table-replace': 'table',
+  'wireguard-create': 'wireguard',
+  'wireguard-set': 'wireguard',
+  'bridge-create': 'batch',
+  'link-set': 'batch',
+  'link-remove': 'batch',
+  'address-add': 'batch',
+  'address-remove': 'batch',
+  'route-set': 'batch',
+  'route-remove': 'batch',
+  'peer-set': 'peers',
+  'peer-endpoint': 'peers',
+  'peer-remove': 'peers',
+  'attachment-create': 'attachments',
+  'attachment-set': 'attachments',
+};
+
+/** Neighbours that one executor takes together; the order of steps is kept. */
+function groupSteps(steps: readonly Step[]): Step[][] {
+  const groups: Step[][] = [];
+  for (const step of steps) {
+    const last = groups.at(-1);
+    if (last?.[0] !== undefined && executors[last[0].kind] === executors[step.kind]) last.push(step);
+    else groups.push([step]);
+  }
+  return groups;
+}
+
+async function applyGroup(system: System, settings: HostSettings, group: readonly Step[]): Promise<StepFailure[]> {
+  const [first] = group;
+  switch (first === undefined ? 'batch' : executors[first.kind]) {
+    case 'batch':
+      return applyBatch(system, group as readonly BatchStep[]);
+    case 'peers':
+      return applyPeers(system, group as readonly PeerStep[]);
+    case 'attachments':
+      return applyAttachments(system, group as ReadonlyArray<(AttachmentCreate | AttachmentSet) & { why: string }>);
+    case 'sysctl':
+    case 'table':
+    case 'wireguard':
+      return applyOneByOne(system, settings, group);
+  }
+}
+
+async function applyOneByOne(system: System, settings: HostSettings, group: readonly Step[]): Promise<StepFailure[]> {
+  const failures: StepFailure[] = [];
+  for (const step of group) {
+    try {
+      await applyOne(system, settings, step);
+    } catch (error) {
+      failures.push({ step, error: asWarrenError(error) });
+      if (isCreation(step)) break;
+    }
+  }
+  return failures;
+}
+
+async function applyOne(system: System, settings: HostSettings, step: Step): Promise<void> {
+  if (step.kind === 'sysctl-set') await system.writeSysctl(step.path, step.value);
+  if (step.kind === 'table-replace') await replaceTable(system, step);
+  if (step.kind === 'wireguard-create') await createWireguard(system, settings);
+  if (step.kind === 'wireguard-set') {
+    const key = step.isKeySet ? ['private-key', settings.privateKeyFile] : [];
+    await system.run({
+      argv: ['wg', 'set', step.interfaceName, 'listen-port', String(step.listenPort), ...key],
+    });
+  }
+}
+
+const isCreation = (step: Step): boolean => step.kind === 'wireguard-create' || step.kind === 'bridge-create';
+
+function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
+  switch (step.kind) {
+    case 'sysctl-set':
+    case 'table-replace':
+    case 'wireguard-create':
+    case 'bridge-create':
+    case 'link-remove':
+    case 'attachment-set':
+      return false;
+    case 'attachment-create':
+      return missing.has(step.bridgeName);
+    case 'route-set':
+    case 'route-remove':
+      return missing.has(step.device);
+    case 'wireguard-set':
+    case 'link-set':
+    case 'address-add':
+    case 'address-remove':
+    case 'peer-set':
+    case 'peer-endpoint':
+    case 'peer-remove':
+      return missing.has(step.interfaceName);
+  }
+}
