@@ -48,7 +48,9 @@ async function makeExecutable(executable: string, blob: Buffer): Promise<void> {
   await copyFile(process.execPath, executable);
   await chmod(executable, 0o755);
   // Symbols are a tenth of node's size. Before the blob goes in: strip would drop the note that holds it.
-  await run('strip', [executable]);
+  await run('strip', [executable]).catch((cause: unknown) => {
+    throw new Error('strip failed; install binutils', { cause });
+  });
   const { inject } = await import('postject');
   await inject(executable, 'NODE_SEA_BLOB', blob, { sentinelFuse: fuse });
   const { stdout, stderr } = await run(executable, ['version']);

@@ -37,20 +37,26 @@ main() {
     uninstall
     return
   fi
-  choose_build
-  if [ -z "$token" ] && ! is_enrolled; then
-    fail "this machine is not enrolled yet: run it with WARREN_TOKEN=... as 'warren token create' prints it, or with --token-file FILE"
-  fi
+  [ "$action" = packages ] || check_order
   work=$(mktemp -d)
   trap 'rm -rf "$work" "$bin.new"' EXIT
   trap 'exit 1' HUP INT TERM
   install_packages
   install_backend
+  [ "$action" = install ] || return 0
   is_changed=no
   install_executable
   install_units
   enroll
   start_agent
+}
+
+# Before anything is changed: is there an executable for this machine, and a token where one is needed?
+check_order() {
+  choose_build
+  if [ -z "$token" ] && ! is_enrolled; then
+    fail "this machine is not enrolled yet: run it with WARREN_TOKEN=... as 'warren token create' prints it, or with --token-file FILE"
+  fi
 }
 
 say() { printf 'warren: %s\n' "$*"; }
@@ -78,6 +84,7 @@ Options, after `sh -s --`:
   --endpoint IP:PORT       where other hosts reach this one; may be given several times
   --listen-port N          WireGuard's UDP port
   --token-file FILE        file with the enrollment token, in place of WARREN_TOKEN
+  --packages               install what an agent needs, but no agent; for building images
   --uninstall              leave the mesh and remove everything of Warren
   --dry-run                say what would be done, change nothing
   --help                   this text
@@ -99,6 +106,7 @@ read_options() {
         shift
         ;;
       --uninstall) action=uninstall ;;
+      --packages) action=packages ;;
       --dry-run) is_dry=yes ;;
       --help)
         usage
@@ -148,7 +156,7 @@ install_packages() {
   has nft || missing="$missing nftables"
   has ip || missing="$missing iproute2"
   has ping || missing="$missing ping"
-  has curl || missing="$missing curl"
+  [ "$action" = packages ] || has curl || missing="$missing curl"
   [ -n "$missing" ] || return 0
   say "installing:$missing"
   if has apt-get; then
@@ -176,7 +184,7 @@ apt_install() {
 # WireGuard in the kernel, or else a wireguard-go. Builds before 2023 reach a quarter of the throughput of later ones.
 install_backend() {
   if has_kernel_wireguard; then return; fi
-  if [ ! -c /dev/net/tun ] && ! modprobe tun 2>/dev/null; then
+  if [ "$action" = install ] && [ ! -c /dev/net/tun ] && ! modprobe tun 2>/dev/null; then
     warn "neither WireGuard nor /dev/net/tun is in this kernel; no tunnel can come up until one of them is"
   fi
   for found in "$lib/wireguard-go" "$(command -v wireguard-go || true)"; do
