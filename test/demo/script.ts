@@ -1,0 +1,159 @@
+/** The demo's story: builds a mesh with the real commands, does to it what should not matter, and gathers the facts. */
+import { join } from 'node:path';
+import { type Recording, countKinds, startCapture } from '../support/capture.ts';
+import type { LabContainer } from '../support/lab-container.ts';
+import type { LabHost } from '../support/lab-host.ts';
+import { type Lab, waitForPaths } from '../support/lab.ts';
+import type { Display } from './display.ts';
+import type { DisturbanceFact, Facts, HostFact, WireFact } from './facts.ts';
+import { measureLoss, measurePaths, measureThroughput } from './measure.ts';
+
+const marker = 'IN-CLEAR-INSIDE!';
+
+/** Runs all of it on a lab whose server is up. */
+export async function tellStory(lab: Lab, display: Display): Promise<Facts> {
+  const wire = await startCapture(lab.underlay.router, join(lab.dir, 'underlay.pcap'));
+  const joinToPacketSeconds = await buildMesh(lab, display);
+  const containers = lab.hosts.flatMap((host) => host.containers);
+
+  display.heading('Who reaches whom');
+  const { paths, markerInside } = await display.step(
+    `all ${containers.length * (containers.length - 1)} pairs of containers call each other by IPv4 and IPv6`,
+    () => measurePaths(containers, marker),
+    (found) =>
+      `${found.paths.filter((path) => path.isReached && path.isRealSource).length} of ${found.paths.length} reached, with their own source address`,
+  );
+  const throughput = await display.step(
+    'a TCP stream from each host to the next',
+    () => measureThroughput(containers),
+    (found) => found.map((one) => `${one.megabitsPerSecond} Mbit/s`).join(', '),
+  );
+  const disturbances = await disturb(lab, containers, display);
+
+  display.heading('What the wire saw');
+  const recording = await display.step(
+    'reading what passed between the hosts',
+    () => wire.stop(),
+    (found) => `${found.packets.length} packets`,
+  );
+  const wireFact = readWire(recording, lab.server.port, markerInside);
+  const readyHosts = await readyOnes(lab.hosts);
+  const hosts = lab.hosts.map(readHost);
+  return {
+    hosts,
+    joinToPacketSeconds,
+    backend: await backendOf(lab.hosts[0]),
+    paths,
+    throughput,
+    disturbances,
+    wire: wireFact,
+    readyHosts,
+  };
+}
+
+async function buildMesh(lab: Lab, display: Display): Promise<number> {
+  display.heading('Three hosts join');
+  const token = await display.step(
+    'warren token create',
+    () => lab.token(),
+    () => 'one string carries the server, its pin and the secret',
+  );
+  let began = 0;
+  for (const name of ['h1', 'h2', 'h3']) {
+    began = performance.now();
+    await display.step(
+      `${name}: warren join, warren agent`,
+      () => addMember(lab, name, token),
+      (host) => `${host.address} is in the mesh`,
+    );
+  }
+  const last = lab.hosts.at(-1);
+  await last?.addContainer();
+  await lab.hosts[0]?.addContainer();
+  await waitForPaths(lab.hosts.flatMap((host) => host.containers));
+  const seconds = (performance.now() - began) / 1000;
+  await display.step('warren attach, two containers on each host', () => addContainers(lab), describeContainers);
+  return seconds;
+}
+
+async function addMember(lab: Lab, name: string, token: string): Promise<LabHost> {
+  const host = await lab.addHost(name);
+  await host.join(token);
+  await host.startAgent();
+  await host.waitUntil('ready');
+  return host;
+}
+
+async function addContainers(lab: Lab): Promise<readonly LabContainer[]> {
+  for (const host of lab.hosts) {
+    while (host.containers.length < 2) await host.addContainer();
+  }
+  const containers = lab.hosts.flatMap((host) => host.containers);
+  await waitForPaths(containers);
+  return containers;
+}
+
+const describeContainers = (containers: readonly LabContainer[]): string =>
+  containers.map((one) => one.addresses[0]).join(' ');
+
+async function disturb(lab: Lab, containers: readonly LabContainer[], display: Display): Promise<DisturbanceFact[]> {
+  display.heading('What should not matter, while 100 packets a second go over every path');
+  const lossless = (fact: DisturbanceFact): string =>
+    `${fact.lost} of ${fact.sent} packets lost on ${fact.paths} paths`;
+  const [first] = lab.hosts;
+  const killed = await display.step(
+    'h1: its agent is killed and comes back',
+    () =>
+      measureLoss(containers, 'the agent of h1 was killed and started again', async () => {
+        await first?.stopAgent('SIGKILL');
+        await first?.startAgent();
+        await first?.waitUntil('ready');
+      }),
+    lossless,
+  );
+  const stopped = await display.step(
+    'the server is stopped, traffic goes on',
+    () => measureLoss(containers, 'the server was stopped', () => lab.server.stop('SIGTERM')),
+    lossless,
+  );
+  const started = await display.step(
+    'the server is started again',
+    () =>
+      measureLoss(containers, 'the server was started again', async () => {
+        await lab.server.start();
+        for (const host of lab.hosts) await host.waitUntil('ready');
+      }),
+    lossless,
+  );
+  return [killed, stopped, started];
+}
+
+function readWire(recording: Recording, controlPort: number, markerInside: number): WireFact {
+  return {
+    packets: countKinds(recording, controlPort),
+    missed: recording.missed,
+    marker,
+    markerInside,
+    markerOnWire: recording.count(marker),
+  };
+}
+
+function readHost(host: LabHost): HostFact {
+  const containers = host.containers.map(({ name, addresses }) => ({ name, addresses }));
+  return { name: host.name, underlay: host.address, containers };
+}
+
+async function readyOnes(hosts: readonly LabHost[]): Promise<string[]> {
+  const checks = hosts.map(async (host) => {
+    const { exitCode } = await host.warren(['status', '--check', 'ready'], { okCodes: 'any' });
+    return exitCode === 0 ? [host.name] : [];
+  });
+  return (await Promise.all(checks)).flat();
+}
+
+/** Asked of the kernel: an interface of kind `wireguard` is the kernel's own, a `tun` one is wireguard-go's. */
+async function backendOf(host: LabHost | undefined): Promise<string> {
+  if (host === undefined) return 'none';
+  const { stdout } = await host.run(['ip', '-d', 'link', 'show', 'dev', host.interfaceName]);
+  return /^\s+wireguard/m.test(stdout) ? 'kernel' : 'wireguard-go';
+}
