@@ -19,6 +19,8 @@ export interface Signs {
   readonly now: number;
   /** When the server began to watch: its start, or the end of a stall. */
   readonly watchingSince: number;
+  /** When the host began to carry subnets; what it did before says nothing, it had no reason to hurry. */
+  readonly carryingSince: number;
   /** Undefined while the host holds a feed. */
   readonly offlineSince: number | undefined;
   /** Undefined when it did not report since the server started. */
@@ -27,14 +29,14 @@ export interface Signs {
 
 /** The verdict, given the last one. Coming back needs a feed and a fresh report, and waits for nothing else. */
 export function isGone(signs: Signs, wasGone: boolean): boolean {
-  const { now, watchingSince, offlineSince } = signs;
+  const { now, watchingSince, carryingSince, offlineSince } = signs;
   const isPresent = offlineSince === undefined && now - (signs.reportedAt ?? -Infinity) <= silentMs;
   if (isPresent) return false;
   if (wasGone) return true;
   if (now - watchingSince < graceMs) return false;
-  const reportedAt = Math.max(signs.reportedAt ?? -Infinity, watchingSince);
-  const isOffline = offlineSince !== undefined && now - offlineSince > offlineMs;
-  return isOffline || now - reportedAt > silentMs;
+  const from = Math.max(watchingSince, carryingSince);
+  const isOffline = offlineSince !== undefined && now - Math.max(offlineSince, from) > offlineMs;
+  return isOffline || now - Math.max(signs.reportedAt ?? -Infinity, from) > silentMs;
 }
 
 /** True when an ephemeral host has been away long enough to be removed. `lastSeenAt` is undefined before any report. */

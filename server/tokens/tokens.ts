@@ -35,21 +35,18 @@ export async function createToken(
   return { stored, secret };
 }
 
-/**
- * Takes one use of a token. `isRepeat` tells whether this machine enrolled with this very token before: its first answer
- * may have been lost, so it costs no second use. Throws `token-invalid`; only who knows the secret learns the reason.
- */
-export async function redeemToken(
-  tx: Tx,
-  given: { id: string; secret: Secret; isRepeat: boolean },
-): Promise<StoredToken> {
+/** The token that this id and secret stand for. Throws `token-invalid`; only who knows the secret learns the reason. */
+export async function authenticateToken(tx: Tx, given: { id: string; secret: Secret }): Promise<StoredToken> {
   const token = await findToken(tx.db, given.id);
   if (!isSecretOf(token?.secretHash, given.secret) || token === undefined) throw refused('it is not known here');
   if (token.revokedAt !== null) throw refused('it was revoked');
   if (token.expiresAt <= tx.now) throw refused('it expired');
-  if (given.isRepeat) return token;
-  if (!(await useToken(tx, token.id))) throw refused('it is used up');
   return token;
+}
+
+/** Takes one use in one statement, so that no race takes more than there are. Throws `token-invalid`. */
+export async function consumeToken(tx: Tx, token: StoredToken): Promise<void> {
+  if (!(await useToken(tx, token.id))) throw refused('it is used up');
 }
 
 /** Throws `not-found`. Revoking twice is no error. */

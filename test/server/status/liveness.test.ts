@@ -9,32 +9,52 @@ const watchingSince = now - 3_600_000;
 test('a host with a feed and a fresh report is never gone', () => {
   fc.assert(
     fc.property(fc.nat(silentMs), fc.boolean(), fc.nat(3_600_000), (age, wasGone, watched) => {
-      const signs = { now, watchingSince: now - watched, offlineSince: undefined, reportedAt: now - age };
+      const signs = {
+        now,
+        watchingSince: now - watched,
+        carryingSince: now - watched,
+        offlineSince: undefined,
+        reportedAt: now - age,
+      };
       assert.equal(isGone(signs, wasGone), false);
     }),
   );
 });
 
 test('a host without a feed is gone after six seconds, not before', () => {
-  const signs = { now, watchingSince, reportedAt: now - 1000 };
+  const signs = { now, watchingSince, carryingSince: watchingSince, reportedAt: now - 1000 };
   assert.equal(isGone({ ...signs, offlineSince: now - offlineMs }, false), false);
   assert.equal(isGone({ ...signs, offlineSince: now - offlineMs - 1 }, false), true);
 });
 
 test('a host that holds its feed but stopped reporting is gone after sixteen seconds', () => {
-  const signs = { now, watchingSince, offlineSince: undefined };
+  const signs = { now, watchingSince, carryingSince: watchingSince, offlineSince: undefined };
   assert.equal(isGone({ ...signs, reportedAt: now - silentMs }, false), false);
   assert.equal(isGone({ ...signs, reportedAt: now - silentMs - 1 }, false), true);
 });
 
 test('nobody is called gone while the server itself is fresh', () => {
-  const signs = { now, watchingSince: now - graceMs + 1, offlineSince: now - graceMs, reportedAt: undefined };
+  const signs = {
+    now,
+    watchingSince: now - graceMs + 1,
+    carryingSince: 0,
+    offlineSince: now - graceMs,
+    reportedAt: undefined,
+  };
   assert.equal(isGone(signs, false), false);
   assert.equal(isGone({ ...signs, watchingSince: now - graceMs }, false), true);
 });
 
+test('a host that only now began to carry subnets is not blamed for what it did before', () => {
+  const fresh = { now, watchingSince, carryingSince: now - offlineMs };
+  assert.equal(isGone({ ...fresh, offlineSince: watchingSince, reportedAt: undefined }, false), false);
+  assert.equal(isGone({ ...fresh, offlineSince: undefined, reportedAt: now - 55_000 }, false), false);
+  const later = { ...fresh, now: now + silentMs, offlineSince: undefined, reportedAt: now - 55_000 };
+  assert.equal(isGone(later, false), true);
+});
+
 test('a host that was gone stays gone until it holds a feed and has reported', () => {
-  const absent = { now, watchingSince: now, offlineSince: now - 1, reportedAt: now - 1 };
+  const absent = { now, watchingSince: now, carryingSince: now, offlineSince: now - 1, reportedAt: now - 1 };
   assert.equal(isGone(absent, true), true);
   assert.equal(isGone({ ...absent, offlineSince: undefined, reportedAt: undefined }, true), true);
   assert.equal(isGone({ ...absent, offlineSince: undefined }, true), false);
