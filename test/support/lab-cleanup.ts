@@ -23,7 +23,9 @@ const open = new Set<string>();
 export const namespacePrefix = (id: string): string => `wl${id}-`;
 export const interfacePrefix = (id: string): string => `w${id}`;
 
+/** Throws where the process may not make namespaces. */
 export function beginRun(): Run {
+  if (process.getuid?.() !== 0) throw new Error('network namespaces need root; run this as root');
   removeLeftovers();
   watchForTheEnd();
   const id = Array.from({ length: 5 }, () => randomInt(36).toString(36)).join('');
