@@ -81,13 +81,13 @@ refresh_apt() {
   apt_is_fresh=yes
 }
 
-# Shows a command's output only when it fails.
+# Shows the end of a command's output only when it fails.
 quietly() {
   log=$(mktemp)
   if "$@" >"$log" 2>&1 </dev/null; then
     rm -f "$log"
   else
-    cat "$log" >&2
+    tail -n 60 "$log" >&2
     rm -f "$log"
     fail "this failed: $*"
   fi
