@@ -12,6 +12,8 @@ import { createWireguard } from './system/backend.ts';
 import { replaceTable } from './system/nft.ts';
 import type { System } from './system/run.ts';
 
+export { type Removal, removeAll } from './apply/remove.ts';
+
 export interface StepFailure {
   readonly step: Step;
   readonly error: WarrenError;
