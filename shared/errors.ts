@@ -39,6 +39,8 @@ export const errorKinds = {
   'precondition-required': { status: 428, title: 'If-Match is required here' },
   'idempotency-mismatch': { status: 422, title: 'The idempotency key was used for another request' },
   'body-too-large': { status: 413, title: 'The body is too large' },
+  'request-timeout': { status: 408, title: 'The request came too slowly' },
+  'headers-too-large': { status: 431, title: 'The header fields are too large' },
   'media-type-unsupported': { status: 415, title: 'The content type is not supported' },
   'rate-limited': { status: 429, title: 'Too many attempts' },
   'protocol-unsupported': { status: 426, title: 'The protocol version is not supported' },

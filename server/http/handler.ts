@@ -130,9 +130,9 @@ export function stream<Op extends Operation>(
   op: Op,
   handle: (ctx: StreamContext<Op>, socket: StreamSocket) => void | Promise<void>,
 ): Route {
-  return { kind: 'stream', op, handle: handle as unknown as StreamRoute['handle'] };
+  return { kind: 'stream', op, handle };
 }
 
 export function page<Op extends Operation>(op: Op, handle: (ctx: ReadContext<Op>) => Promise<PageReply>): Route {
-  return { kind: 'page', op, handle: handle as unknown as PageRoute['handle'] };
+  return { kind: 'page', op, handle };
 }

@@ -3,9 +3,8 @@
  * stranger wishes for and are never looked at. The signature proves that the sender holds the private key.
  */
 import { type KeyObject, createHash, createPublicKey, verify } from 'node:crypto';
-import forge from 'node-forge';
 import { WarrenError } from '../../shared/errors.ts';
-import { readDer, writeDer } from './certificate.ts';
+import { type Node, oidText, readDer, writeDer } from './der.ts';
 
 export interface CertificateRequest {
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
@@ -58,11 +57,10 @@ function splitRequest(der: Buffer): RequestParts {
   try {
     const [info, algorithm, signature] = children(readDer(der), 3);
     const [, , spki] = children(info, 4);
-    const oid = bytes(children(algorithm, 1)[0]);
     return {
       info: writeDer(defined(info)),
       spki: writeDer(defined(spki)),
-      algorithm: forge.asn1.derToOid(oid.toString('latin1')),
+      algorithm: oidText(defined(children(algorithm, 1)[0])),
       // The first octet of a BIT STRING counts unused bits; a signature has none.
       signature: bytes(signature).subarray(1),
     };
@@ -90,13 +88,13 @@ function isSigned(kind: 'ec' | 'ed25519', data: Buffer, key: KeyObject, signatur
   return verify(kind === 'ec' ? 'sha256' : null, data, key, signature);
 }
 
-function children(node: forge.asn1.Asn1 | undefined, atLeast: number): forge.asn1.Asn1[] {
+function children(node: Node | undefined, atLeast: number): Node[] {
   const value = defined(node).value;
   if (!Array.isArray(value) || value.length < atLeast) throw invalid('a part of it is missing');
   return value;
 }
 
-function bytes(node: forge.asn1.Asn1 | undefined): Buffer {
+function bytes(node: Node | undefined): Buffer {
   const value = defined(node).value;
   if (typeof value !== 'string') throw invalid('a part of it has the wrong type');
   return Buffer.from(value, 'latin1');

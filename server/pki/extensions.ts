@@ -2,11 +2,8 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import forge from 'node-forge';
-import { type Family, addressBits, addressValue } from '../../shared/net/address.ts';
-
-const { asn1 } = forge;
-const { Class, Type } = asn1;
-type Node = forge.asn1.Asn1;
+import { addressBits, addressValue } from '../../shared/net/address.ts';
+import { type Node, bits, boolean, implicitTag, integer, octets, oid, sequence, writeDer } from './der.ts';
 
 export interface ExtensionSpec {
   readonly usage: 'authority' | 'server' | 'host';
@@ -23,7 +20,7 @@ export function encodeExtensions(spec: ExtensionSpec): Node {
     extension('2.5.29.19', true, basicConstraints(isAuthority)),
     extension('2.5.29.15', true, isAuthority ? keyUsage(1, 0x06) : keyUsage(7, 0x80)),
     extension('2.5.29.14', false, octets(keyIdentifier(spec.spki))),
-    extension('2.5.29.35', false, sequence([context(0, keyIdentifier(spec.issuerSpki))])),
+    extension('2.5.29.35', false, sequence([implicitTag(0, keyIdentifier(spec.issuerSpki))])),
   ];
   if (!isAuthority) {
     all.push(extension('2.5.29.37', false, sequence([oid(extendedUsage[spec.usage])])));
@@ -35,25 +32,17 @@ export function encodeExtensions(spec: ExtensionSpec): Node {
 /** id-kp-serverAuth and id-kp-clientAuth. */
 const extendedUsage = { server: '1.3.6.1.5.5.7.3.1', host: '1.3.6.1.5.5.7.3.2' } as const;
 
-const primitive = (type: forge.asn1.Type, bytes: string): Node => asn1.create(Class.UNIVERSAL, type, false, bytes);
-const sequence = (children: Node[]): Node => asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, children);
-const context = (tag: number, bytes: string): Node => asn1.create(Class.CONTEXT_SPECIFIC, tag, false, bytes);
-const octets = (bytes: string): Node => primitive(Type.OCTETSTRING, bytes);
-const oid = (dotted: string): Node => primitive(Type.OID, asn1.oidToDer(dotted).getBytes());
-const yes = (): Node => primitive(Type.BOOLEAN, '\xff');
-
 function extension(id: string, isCritical: boolean, value: Node): Node {
-  const wrapped = octets(asn1.toDer(value).getBytes());
-  return sequence(isCritical ? [oid(id), yes(), wrapped] : [oid(id), wrapped]);
+  const wrapped = octets(writeDer(value).toString('latin1'));
+  return sequence(isCritical ? [oid(id), boolean(true), wrapped] : [oid(id), wrapped]);
 }
 
 /** An authority signs leaves only: path length 0. */
 function basicConstraints(isAuthority: boolean): Node {
-  return sequence(isAuthority ? [yes(), primitive(Type.INTEGER, '\0')] : []);
+  return sequence(isAuthority ? [boolean(true), integer('00')] : []);
 }
 
-const keyUsage = (unusedBits: number, bits: number): Node =>
-  primitive(Type.BITSTRING, String.fromCharCode(unusedBits, bits));
+const keyUsage = (unusedBits: number, flags: number): Node => bits(Buffer.from([flags]), unusedBits);
 
 /** Method 1 of RFC 7093: the leftmost 160 bits of SHA-256 (here over the whole SubjectPublicKeyInfo). */
 function keyIdentifier(spki: Buffer): string {
@@ -62,14 +51,14 @@ function keyIdentifier(spki: Buffer): string {
 
 function alternativeNames({ uris, dnsNames, addresses }: ExtensionSpec): Node {
   return sequence([
-    ...uris.map((uri) => context(6, uri)),
-    ...dnsNames.map((name) => context(2, name)),
-    ...addresses.filter((address) => isIP(address) !== 0).map((address) => context(7, addressBytes(address))),
+    ...uris.map((uri) => implicitTag(6, uri)),
+    ...dnsNames.map((name) => implicitTag(2, name)),
+    ...addresses.filter((address) => isIP(address) !== 0).map((address) => implicitTag(7, addressBytes(address))),
   ]);
 }
 
 function addressBytes(address: string): string {
   const { family, value } = addressValue(address);
-  const digits = addressBits(family as Family) / 4;
+  const digits = addressBits(family) / 4;
   return forge.util.hexToBytes(value.toString(16).padStart(digits, '0'));
 }

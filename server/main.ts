@@ -1,0 +1,183 @@
+/**
+ * Starts and stops the coordination server: opens the store, loads the authority, makes the feed and the application,
+ * listens. The only place where all parts of the server meet; none of them knows this one.
+ */
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { type Logger, destination, pino } from 'pino';
+import { WarrenError } from '../shared/errors.ts';
+import type { Secret } from '../shared/secret.ts';
+import { version } from '../shared/version.ts';
+import { type BuiltApp, buildApp } from './app.ts';
+import type { ServerConfig, SocketAddress } from './config.ts';
+import type { Clock, Deps } from './deps.ts';
+import { createFeed } from './feed/feed.ts';
+import type { FailureLimits } from './http/rate-limit.ts';
+import { ensureFirstKey } from './keys/keys.ts';
+import { loadOrCreateAuthority } from './pki/authority.ts';
+import { keepCredentialsFresh, serverNames } from './pki/server-credentials.ts';
+import { createStoreKeys } from './pki/store-keys.ts';
+import { routes } from './routes/index.ts';
+import { openFileLimit, prepareStateDir, statePaths, writeStateFile } from './state-dir.ts';
+import { createLiveReports } from './status/live.ts';
+import { listenForMetrics } from './status/metrics-listener.ts';
+import { type Metrics, createMetrics } from './status/metrics.ts';
+import { registerGauges } from './status/gauges.ts';
+import { startSweep } from './status/sweep.ts';
+import { openStore } from './store/open.ts';
+import { setUpMesh } from './store/set-up.ts';
+
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  /** Undefined when metrics are off. */
+  readonly metricsPort: number | undefined;
+  /** The first admin key, when this start made it. */
+  readonly firstKey: Secret | undefined;
+  readonly deps: Deps;
+  /** Ends streams, finishes requests, closes the store; within 5 s. */
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly random?: (bytes: number) => Buffer;
+  readonly limits?: FailureLimits;
+}
+
+type Closer = () => Promise<unknown> | void;
+
+/** Throws what is wrong with configuration, state or listeners; nothing stays open then. */
+export async function start(config: ServerConfig, options: StartOptions = {}): Promise<RunningServer> {
+  const log = options.log ?? createLogger(config);
+  const closers: Closer[] = [];
+  try {
+    return await startParts(config, { ...options, log }, closers);
+  } catch (error) {
+    await closeAll(closers, log);
+    throw error;
+  }
+}
+
+/** To stderr and without a buffer, so that nothing is lost when the process ends. */
+function createLogger({ logLevel }: ServerConfig): Logger {
+  return pino({ level: logLevel, base: null }, destination({ dest: 2, sync: true }));
+}
+
+async function startParts(
+  config: ServerConfig,
+  { log, clock = { now: Date.now }, random = randomBytes, limits }: StartOptions & { log: Logger },
+  closers: Closer[],
+): Promise<RunningServer> {
+  await warnOfLimits(log);
+  for (const path of await prepareStateDir(config.stateDir)) log.warn({ path }, 'path was open to others, closed it');
+  const paths = statePaths(config.stateDir);
+  const onListenerError = (error: unknown): void => log.error({ err: error }, 'commit listener failed');
+  const store = await openStore({ file: paths.database, clock, random, onListenerError });
+  closers.push(() => store.close());
+  await setUpMesh(store, config);
+  const authority = await loadOrCreateAuthority({ keys: createStoreKeys(store), clock, random });
+  await writeStateFile(paths.caCertificate, authority.caPem, 0o644);
+  const first = await ensureFirstKey({ store });
+  if (first !== undefined) await writeStateFile(paths.adminKey, `${first.key.reveal()}\n`);
+
+  let isDraining = false;
+  const metrics = createMetrics();
+  const feed = createFeed({ store, clock, log: log.child({ part: 'feed' }) });
+  // Port 0 is filled in once the system has chosen one; the configuration is complete before anything is served.
+  const shown = { ...config };
+  const live = createLiveReports();
+  const own = { config: shown, log, clock, random, version, isDraining: () => isDraining };
+  const deps: Deps = { ...own, store, authority, feed, live, metrics };
+  const names = serverNames(config);
+  const credentials = authority.serverCredentials(names);
+  const built = await buildApp(deps, { routes, credentials, ...(limits === undefined ? {} : { limits }) });
+  registerGauges(metrics, deps, built.streams);
+  closers.push(keepCredentialsFresh(deps, names, credentials, built.app.server));
+  closers.push(() => closeApp(built));
+  const port = await listen(built, config.listen);
+  shown.url = config.url.replace(/:0$/, `:${port}`);
+  const metricsPort = await listenMetrics(config, metrics, closers);
+  closers.push(startSweep(deps));
+  closers.push(async () => {
+    isDraining = true;
+    await feed.drain();
+  });
+  log.info({ url: shown.url, port, metricsPort, version, revision: store.position().revision }, 'ready');
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopping ??= closeAll(closers, log));
+  return { url: shown.url, port, metricsPort, firstKey: first?.key, deps, stop };
+}
+
+/** In the opposite order of opening; one that fails never keeps the rest open. */
+async function closeAll(closers: readonly Closer[], log: Logger): Promise<void> {
+  for (const close of closers.toReversed()) {
+    try {
+      await close();
+    } catch (error) {
+      log.error({ err: error }, 'closing failed');
+    }
+  }
+}
+
+/** Milliseconds that requests under way may still take. */
+const graceMs = 2500;
+
+async function closeApp({ app, streams }: BuiltApp): Promise<void> {
+  streams.endAll();
+  app.server.closeIdleConnections();
+  const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(force);
+  }
+}
+
+/** Room for a whole fleet that connects at once; the system caps it at its own limit. */
+const backlog = 4096;
+
+async function listen({ app }: BuiltApp, { host, port }: SocketAddress): Promise<number> {
+  try {
+    await app.listen({ host, port, backlog });
+  } catch (cause) {
+    throw listenError(cause, `${host}:${port}`, '--listen');
+  }
+  return (app.server.address() as AddressInfo).port;
+}
+
+async function listenMetrics(config: ServerConfig, metrics: Metrics, closers: Closer[]): Promise<number | undefined> {
+  const at = config.metricsListen;
+  if (at === undefined) return undefined;
+  try {
+    const listener = await listenForMetrics(metrics, at);
+    closers.push(() => listener.close());
+    return listener.port;
+  } catch (cause) {
+    throw listenError(cause, `${at.host}:${at.port}`, "metricsListen (or turn it 'off')");
+  }
+}
+
+function listenError(cause: unknown, where: string, setting: string): WarrenError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+  if (code === 'EACCES') {
+    return new WarrenError('privilege-missing', `cannot listen on ${where}: not allowed; choose another ${setting}`, {
+      cause,
+    });
+  }
+  const why = code === 'EADDRINUSE' ? 'something else listens there' : code;
+  return new WarrenError('conflict', `cannot listen on ${where}: ${why}; choose another ${setting}`, { cause });
+}
+
+/** Files a server needs besides its streams, and streams it should be able to hold. */
+const comfortableFiles = 8192;
+
+async function warnOfLimits(log: Logger): Promise<void> {
+  const files = await openFileLimit();
+  if (files === undefined || files >= comfortableFiles) return;
+  log.warn(
+    { files },
+    `only ${files} files may be open, one per host that is online; raise it (LimitNOFILE, ulimit -n)`,
+  );
+}
