@@ -6,6 +6,7 @@
 import { asWarrenError } from '../../shared/errors.ts';
 import { beginRun } from '../support/lab-cleanup.ts';
 import type { BenchContext } from './context.ts';
+import { benchControl } from './control/control.ts';
 import { benchData } from './data/data.ts';
 import type { SectionResult } from './figures.ts';
 import { type Options, type SectionName, readOptions } from './options.ts';
@@ -13,6 +14,7 @@ import { reportText } from './report.ts';
 
 const sections: Readonly<Record<SectionName, (context: BenchContext) => Promise<SectionResult>>> = {
   data: benchData,
+  control: benchControl,
 };
 
 const startedAt = performance.now();

@@ -1,0 +1,63 @@
+/** One change in a mesh of connected agents: who was told when, and what it cost the server. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { updateHost } from '../../../shared/api/hosts.ts';
+import { quantile } from '../figures.ts';
+import type { Fleet } from './fleet.ts';
+import type { ProbedServer } from './probed-server.ts';
+
+export interface Change {
+  /** Server CPU from before the request came to the first byte to an agent, ms: request, transaction, delta. */
+  readonly firstByteCpuMs: number;
+  /** From the request's start to the first byte, ms. */
+  readonly firstByteMs: number;
+  /** Server CPU until everybody was told, ms. */
+  readonly cpuMs: number;
+  /** From the request's start until agents had the whole delta, ms. */
+  readonly toldP50: number;
+  readonly toldP99: number;
+  readonly toldLast: number;
+  readonly lagMaxMs: number;
+  readonly bytesPerAgent: number;
+}
+
+const longestMs = 15_000;
+
+/** An operator renames a host; `round` keeps names from repeating. */
+export async function rename(server: ProbedServer, fleet: Fleet, hostId: string, round: number): Promise<Change> {
+  const path = updateHost.path.replace('{id}', hostId);
+  const name = `renamed-${hostId.slice(1, 6)}-${round}`;
+  return observe(
+    server,
+    fleet,
+    async () => (await fleet.operate(server.key, updateHost.method, path, { name })).sentAt,
+  );
+}
+
+/** A host reports that it listens elsewhere. */
+export async function move(server: ProbedServer, fleet: Fleet, index: number, round: number): Promise<Change> {
+  return observe(server, fleet, () => fleet.move(index, 40_000 + round));
+}
+
+/** `act` answers when it asked for the change, on the machine's monotonic clock. */
+async function observe(server: ProbedServer, fleet: Fleet, act: () => Promise<number>): Promise<Change> {
+  // The feed tells a first change at once and gathers those that follow; this one is a first.
+  await pause(300);
+  await fleet.expect();
+  await server.probe.call('arm');
+  const sentAt = await act();
+  const { toldAt, missing, bytes } = await fleet.told(longestMs);
+  const { first, cpuMs, lagMaxMs } = await server.probe.call('disarm');
+  if (missing > 0) throw new Error(`${missing} agents were not told of a change within ${longestMs / 1000} s`);
+  if (first === undefined) throw new Error('the probe saw no delta leave');
+  const waits = toldAt.map((at) => at - sentAt);
+  return {
+    firstByteCpuMs: first.cpuMs,
+    firstByteMs: first.atMs - sentAt,
+    cpuMs,
+    toldP50: quantile(waits, 0.5),
+    toldP99: quantile(waits, 0.99),
+    toldLast: quantile(waits, 1),
+    lagMaxMs,
+    bytesPerAgent: bytes / waits.length,
+  };
+}

@@ -1,0 +1,67 @@
+/** Reports as idle agents send them, each over a connection of its agent's own that is kept between two reports. */
+import { Agent } from 'node:https';
+import { sendReport } from '../../../shared/api/report.ts';
+import { protocolHeader, protocolVersion } from '../../../shared/protocol.ts';
+import { version } from '../../../shared/version.ts';
+import { monotonicMs } from './clock.ts';
+import { endpointsOf } from './enroll-agents.ts';
+import { send, succeeded } from './https.ts';
+import type { Place, SimulatedAgent } from './simulated-agent.ts';
+
+/** As many peers as a report holds at most. */
+const reportedPeers = 256;
+const pools = new Map<SimulatedAgent, Agent>();
+
+/** `sentAt` of the last report, ms. */
+export async function sendReports(
+  place: Place,
+  agents: readonly SimulatedAgent[],
+  concurrency: number,
+  { peers, listenPort = 51820 }: { peers: readonly SimulatedAgent[]; listenPort?: number },
+): Promise<{ startedAt: number; sentAt: number; endedAt: number }> {
+  const startedAt = monotonicMs();
+  const rest = [...agents];
+  const handshakes = peers.slice(0, reportedPeers).map(peerOf);
+  let sentAt = NaN;
+  const worker = async (): Promise<void> => {
+    for (let agent = rest.pop(); agent !== undefined; agent = rest.pop()) {
+      ({ sentAt } = succeeded(await send(optionsOf(place, agent), bodyOf(agent, listenPort, handshakes))));
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  return { startedAt, sentAt, endedAt: monotonicMs() };
+}
+
+function optionsOf(place: Place, agent: SimulatedAgent) {
+  const pool = pools.get(agent) ?? new Agent({ keepAlive: true, maxSockets: 1 });
+  pools.set(agent, pool);
+  return {
+    host: place.host,
+    port: place.port,
+    secureContext: agent.credentials(place),
+    agent: pool,
+    localAddress: agent.localAddress,
+    checkServerIdentity: () => undefined,
+    method: sendReport.method,
+    path: sendReport.path,
+    headers: { [protocolHeader]: String(protocolVersion) },
+  };
+}
+
+const peerOf = ({ hostId }: SimulatedAgent) => ({
+  hostId,
+  endpoint: '198.18.0.1:51820',
+  handshakeAt: new Date().toISOString(),
+  rxBytes: 123_456_789,
+  txBytes: 987_654_321,
+});
+
+const bodyOf = (agent: SimulatedAgent, listenPort: number, peers: readonly ReturnType<typeof peerOf>[]) => ({
+  applied: null,
+  ...endpointsOf(agent, listenPort),
+  peers,
+  failures: [],
+  attachments: [],
+  backend: { kind: 'wireguard-go', version: '0.0.20231211' },
+  agentVersion: version,
+});
