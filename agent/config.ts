@@ -32,6 +32,8 @@ export interface AgentSettings {
   readonly subnetEnvFile: string;
   /** A wireguard-go to use where the kernel has no WireGuard; undefined: the newest that is found. */
   readonly wireguardGo: string | undefined;
+  /** True when systemd waits to be told that the agent is up (Type=notify). */
+  readonly isNotifyWanted: boolean;
 }
 
 const logLevelSchema = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
@@ -90,10 +92,11 @@ export function loadSettings({ flags = {}, env }: ConfigSources): AgentSettings 
     problems.push(`the file is for instance '${fromFile.instance}', but '${instance}' is asked for; give --instance`);
   }
   if (problems.length > 0) throw new WarrenError('config-invalid', problems.join('; '));
-  return withDefaults(instance, { ...fromFile, ...fromEnv, ...given });
+  const isNotifyWanted = (env['NOTIFY_SOCKET'] ?? '') !== '';
+  return { ...withDefaults(instance, { ...fromFile, ...fromEnv, ...given }), isNotifyWanted };
 }
 
-function withDefaults(instance: InstanceName, values: Values): AgentSettings {
+function withDefaults(instance: InstanceName, values: Values): Omit<AgentSettings, 'isNotifyWanted'> {
   const isDefault = instance === 'default';
   const runDir = values.runDir ?? `/run/warren/${instance}`;
   return {

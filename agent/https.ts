@@ -169,7 +169,7 @@ function requestOptions(
   target: Target,
   method: string,
   path: string,
-  headers: Record<string, unknown>,
+  headers: Readonly<Record<string, string | number>>,
 ): RequestOptions {
   const own = { 'user-agent': `warren/${version}`, [protocolHeader]: String(protocolVersion) };
   return {
@@ -177,7 +177,7 @@ function requestOptions(
     agent: target.agent,
     method,
     path,
-    headers: { ...own, ...headers } as RequestOptions['headers'],
+    headers: { ...own, ...headers },
   };
 }
 

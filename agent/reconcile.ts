@@ -10,7 +10,7 @@ import type { Cursor } from '../shared/protocol.ts';
 import { apply } from './apply.ts';
 import type { Clock, Timer } from './clock.ts';
 import { type Fault, trackFailures } from './failures.ts';
-import { observe, observeWireguard } from './observe.ts';
+import { observe } from './observe.ts';
 import { desire } from './plan/desire.ts';
 import { chooseEndpoint, noEndpointMemory, trackEndpoints } from './plan/endpoints.ts';
 import type { Desired } from './plan/desired.ts';
@@ -19,6 +19,7 @@ import { plan } from './plan/plan.ts';
 import type { AttachmentSpec, HostSettings } from './plan/settings.ts';
 import { type Step, stepSubject } from './plan/step.ts';
 import type { System } from './system/run.ts';
+import { showInterface } from './system/wg.ts';
 
 /** What a pass works on; asked for anew by each. */
 export interface Inputs {
@@ -45,6 +46,8 @@ export interface ReconcilerOptions {
   readonly inputs: () => Promise<Inputs | undefined>;
   /** Looks at inputs that nothing announces; asked every few seconds. */
   readonly isInputChanged: () => Promise<boolean>;
+  /** Called before steps are applied, for what must be known to undo them. */
+  readonly onSteps: (steps: readonly Step[]) => Promise<void>;
   readonly onReached: (reached: Reached) => void;
 }
 
@@ -81,7 +84,6 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   let isStale = true;
   let wireguard: ObservedWireguard | undefined;
   let memory = noEndpointMemory;
-  let last: Inputs | undefined;
   let failedPasses = 0;
   let wanted = 0;
   let done = 0;
@@ -127,7 +129,6 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     try {
       const inputs = await options.inputs();
       if (inputs === undefined) return;
-      last = inputs;
       const outcome = await converge(inputs);
       ({ faults, desired } = outcome);
       if (!faults.some((fault) => basicKinds.has(fault.kind)))
@@ -146,17 +147,18 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
 
   const converge = async ({ map, settings, attachments }: Inputs): Promise<{ faults: Fault[]; desired: Desired }> => {
     const observed = await lookIfStale(settings, attachments);
-    const now = clock.now();
     const { desired, refusals } = desire(map, settings, attachments, observed);
-    const steps = plan(desired, observed, { memory, now });
-    if (steps.length === 0) return { faults: [...refusals], desired };
+    const { steps, refusals: leftAlone } = plan(desired, observed, memory);
+    const refused: Fault[] = [...refusals, ...leftAlone];
+    if (steps.length === 0) return { faults: refused, desired };
     isStale = true;
+    await options.onSteps(steps);
     const { applied, failures } = await apply(system, settings, steps);
     log.info({ revision: map.revision, steps: applied.length, failed: failures.length }, 'applied');
     for (const step of applied.slice(0, 50))
       log.debug({ kind: step.kind, subject: stepSubject(step), why: step.why }, 'step');
     look();
-    return { faults: [...refusals, ...failures.map(faultOf)], desired };
+    return { faults: [...refused, ...failures.map(faultOf)], desired };
   };
 
   /** A change of the map is planned on the last look, when nothing has happened since: looking costs more than applying. */
@@ -164,10 +166,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     if (known !== undefined && !isStale) return known;
     isStale = false;
     known = undefined;
-    known = await observe(system, settings, attachments);
-    wireguard = known.wireguard;
-    memory = trackEndpoints(memory, wireguard?.peers ?? new Map(), clock.now());
-    return known;
+    const observed = await observe(system, settings, attachments, clock.now());
+    wireguard = observed.wireguard;
+    memory = trackEndpoints(memory, wireguard?.peers ?? new Map(), observed.observedAt);
+    known = observed;
+    return observed;
   };
 
   const retryLater = (isFailed: boolean): void => {
@@ -181,16 +184,16 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   /** A look at the peers alone: one command, and a pass only where somebody else has changed them or a try is due. */
   const checkPeers = async (): Promise<void> => {
     const { desired } = reached;
-    if (last === undefined || desired === undefined || running !== undefined) return;
+    if (desired === undefined || running !== undefined) return;
     const before = wireguard;
-    const now = await observeWireguard(system, last.settings);
+    const now = before === undefined ? undefined : await showInterface(system, desired.interfaceName);
     if (running !== undefined || isStopped) return;
     wireguard = now;
     memory = trackEndpoints(memory, now?.peers ?? new Map(), clock.now());
     if (!hasSamePeers(before, now) || isTryDue(desired) || (await options.isInputChanged())) {
       lookNow();
     } else if (known !== undefined) {
-      known = { ...known, wireguard: now };
+      known = { ...known, wireguard: now, observedAt: clock.now() };
     }
   };
   const isTryDue = (desired: Desired): boolean => {

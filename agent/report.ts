@@ -3,9 +3,12 @@
  * change with one stampede, and now and then when idle.
  */
 import type { Logger } from 'pino';
-import type { ReportBody } from '../shared/api/report.ts';
+import type { PeerReport, ReportBody } from '../shared/api/report.ts';
 import { type WarrenError, asWarrenError } from '../shared/errors.ts';
-import type { Clock, Timer } from './clock.ts';
+import type { HostId } from '../shared/names.ts';
+import type { NetworkMap } from '../shared/network-map.ts';
+import { type Clock, type Timer, timeOf } from './clock.ts';
+import type { ObservedWireguard } from './plan/observed.ts';
 import type { ServerLink } from './transport.ts';
 
 export interface ReporterOptions {
@@ -85,6 +88,23 @@ export function createReporter(options: ReporterOptions): Reporter {
       due?.timer.cancel();
     },
   };
+}
+
+/** What WireGuard knows of each peer of the map. */
+export function peerReports(map: NetworkMap, selfId: HostId, wireguard: ObservedWireguard | undefined): PeerReport[] {
+  const reports: PeerReport[] = [];
+  for (const host of map.hosts) {
+    const peer = host.id === selfId ? undefined : wireguard?.peers.get(host.publicKey);
+    if (peer === undefined) continue;
+    reports.push({
+      hostId: host.id,
+      endpoint: peer.endpoint ?? null,
+      handshakeAt: peer.handshakeAt === 0 ? null : timeOf(peer.handshakeAt),
+      rxBytes: peer.rxBytes,
+      txBytes: peer.txBytes,
+    });
+  }
+  return reports;
 }
 
 /** Keeps a report within what the server takes: newest handshakes first, longest failures first. */

@@ -58,8 +58,14 @@ export interface State {
   /** Throws `state-corrupt` when the saved map cannot be read; asking for a full one mends that. */
   readMap(): Promise<NetworkMap | undefined>;
   writeMap(map: NetworkMap): Promise<void>;
+  /** The server says that this host has no part in the mesh any more. */
+  removeMap(): Promise<void>;
   readAttachments(): Promise<string | undefined>;
   writeAttachments(json: string): Promise<void>;
+  /** Kernel switches as they were before Warren first set them, path -> value; `leave` puts them back. */
+  readSysctls(): Promise<Readonly<Record<string, string>>>;
+  /** Adds those not known yet. */
+  keepSysctls(before: Readonly<Record<string, string>>): Promise<void>;
   /** After `leave`: everything but the keys, so that joining again gives the same host. */
   forget(): Promise<void>;
   /** Everything. */
@@ -75,6 +81,7 @@ const files = {
   nextWireguardKey: 'wireguard.next.key',
   map: 'map.json',
   attachments: 'attachments.json',
+  sysctls: 'sysctls.json',
 } as const;
 
 export async function openState(directory: string): Promise<State> {
@@ -118,10 +125,17 @@ export async function openState(directory: string): Promise<State> {
     promoteWireguardKeys: () => renameDurably(path('nextWireguardKey'), path('wireguardKey')),
     readMap: async () => parseSavedMap(await read('map'), path('map')),
     writeMap: (map) => write('map', JSON.stringify(map)),
+    removeMap: () => removeDurably(path('map')),
     readAttachments: () => read('attachments'),
     writeAttachments: (json) => write('attachments', json),
+    readSysctls: async () => parseSysctls(await read('sysctls')),
+    keepSysctls: async (before) => {
+      const known = parseSysctls(await read('sysctls'));
+      const all = { ...before, ...known };
+      if (Object.keys(all).length > Object.keys(known).length) await write('sysctls', `${JSON.stringify(all)}\n`);
+    },
     forget: async () => {
-      for (const name of ['map', 'attachments', 'certificate', 'nextWireguardKey', 'host'] as const) {
+      for (const name of ['map', 'attachments', 'certificate', 'nextWireguardKey', 'sysctls', 'host'] as const) {
         await removeDurably(path(name));
       }
     },
@@ -163,6 +177,13 @@ function parseSavedMap(text: string | undefined, path: string): NetworkMap | und
   } catch (cause) {
     throw new WarrenError('state-corrupt', `${path} is damaged; a full map is asked for instead`, { cause });
   }
+}
+
+const sysctlsSchema = z.record(z.string().regex(/^net\/[\w./-]+$/), z.string().regex(/^\d{1,9}$/));
+
+/** A damaged record is none: the switches stay as they are then. */
+function parseSysctls(text: string | undefined): Readonly<Record<string, string>> {
+  return sysctlsSchema.safeParse(readJson(text ?? '')).data ?? {};
 }
 
 function readJson(text: string): unknown {

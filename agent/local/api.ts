@@ -108,10 +108,11 @@ export type Pong = z.infer<typeof pongSchema>;
 export const leaveRequestSchema = z.strictObject({ isPurge: z.boolean() });
 export const leftSchema = z.strictObject({
   hostId: z.string().nullable(),
-  /** False when the server could not be told; `note` says what to do then. */
+  /** False when the server could not be told; a note says what to do then. */
   isServerTold: z.boolean(),
   isPurged: z.boolean(),
-  note: z.string().nullable(),
+  /** What was left as it is, and why. */
+  notes: z.array(z.string()),
 });
 export type Left = z.infer<typeof leftSchema>;
 

@@ -1,0 +1,109 @@
+/**
+ * What this agent knows of its place in the mesh: the newest map, what the server said of the host, and what follows from
+ * both. The server's word counts only over its pinned identity, which the transport has checked.
+ */
+import type { Logger } from 'pino';
+import type { WarrenError } from '../shared/errors.ts';
+import { asWarrenError } from '../shared/errors.ts';
+import type { HostId } from '../shared/names.ts';
+import type { HostRecord, NetworkMap } from '../shared/network-map.ts';
+import type { Standing } from '../shared/protocol.ts';
+import type { Fault } from './failures.ts';
+import type { State } from './state.ts';
+
+export interface Membership {
+  map(): NetworkMap | undefined;
+  /** The map as it may be used: a host that is cut off keeps at most itself. */
+  usable(): NetworkMap | undefined;
+  self(): HostRecord | undefined;
+  state(): Standing['state'] | 'removed' | 'unknown';
+  firstSeenAt(): ReadonlyMap<HostId, number>;
+  take(map: NetworkMap, now: number): void;
+  stand(standing: Standing): void;
+  /** True when the refusal changed what may be used. */
+  refuse(error: WarrenError): boolean;
+  /** What could not be written down. */
+  faults(): readonly Fault[];
+  /** Resolves when the newest map is saved, or could not be. */
+  saved(): Promise<void>;
+}
+
+export function openMembership(options: {
+  readonly selfId: HostId;
+  readonly saved: NetworkMap | undefined;
+  readonly state: Pick<State, 'writeMap' | 'removeMap'>;
+  readonly log: Logger;
+  readonly now: number;
+}): Membership {
+  const { selfId, log } = options;
+  let map = options.saved;
+  let verdict: 'disabled' | 'removed' | undefined;
+  let standing: Standing | undefined;
+  let firstSeenAt = seenSince(new Map(), map, options.now);
+  const saver = createSaver(options.state, log);
+
+  return {
+    map: () => map,
+    usable: () => {
+      if (map === undefined || verdict === undefined) return map;
+      // A disabled host may come back and keeps its own addresses; a removed one has none.
+      return { ...map, hosts: verdict === 'disabled' ? map.hosts.filter((host) => host.id === selfId) : [] };
+    },
+    self: () => map?.hosts.find((host) => host.id === selfId),
+    state: () => verdict ?? standing?.state ?? 'unknown',
+    firstSeenAt: () => firstSeenAt,
+    take: (taken, now) => {
+      map = taken;
+      firstSeenAt = seenSince(firstSeenAt, taken, now);
+      saver.save(taken);
+    },
+    stand: (told) => {
+      standing = told;
+      verdict = told.state === 'disabled' ? 'disabled' : undefined;
+    },
+    refuse: (error) => {
+      const before = verdict;
+      if (error.code === 'host-disabled') verdict = 'disabled';
+      if (error.code === 'host-removed') {
+        verdict = 'removed';
+        saver.save(undefined);
+      }
+      return verdict !== before;
+    },
+    faults: () => saver.faults(),
+    saved: () => saver.idle(),
+  };
+}
+
+function seenSince(before: ReadonlyMap<HostId, number>, map: NetworkMap | undefined, now: number): Map<HostId, number> {
+  return new Map((map?.hosts ?? []).map((host) => [host.id, before.get(host.id) ?? now]));
+}
+
+/** Saves the newest map; those that came while one was being written are skipped but for the last. */
+function createSaver(state: Pick<State, 'writeMap' | 'removeMap'>, log: Logger) {
+  let next: { map: NetworkMap | undefined } | undefined;
+  let running: Promise<void> | undefined;
+  let faults: Fault[] = [];
+  const loop = async (): Promise<void> => {
+    for (let job = next; job !== undefined; job = next) {
+      next = undefined;
+      try {
+        await (job.map === undefined ? state.removeMap() : state.writeMap(job.map));
+        faults = [];
+      } catch (error) {
+        const why = `the map cannot be saved (${asWarrenError(error).message}); free space or make the state directory writable, or this host will not come back without the server`;
+        if (faults.length === 0) log.warn({ why }, 'map not saved');
+        faults = [{ kind: 'map-save', subject: 'map.json', why }];
+      }
+    }
+    running = undefined;
+  };
+  return {
+    save: (map: NetworkMap | undefined): void => {
+      next = { map };
+      running ??= loop();
+    },
+    idle: async (): Promise<void> => running,
+    faults: (): readonly Fault[] => faults,
+  };
+}
