@@ -8,6 +8,7 @@ import { lockDatabase } from './engine/lock.ts';
 import type { Random } from './ids.ts';
 import { startEpoch } from './meta.ts';
 import { migrate, refuseNewer } from './migrate.ts';
+import { migrations } from './migrations/index.ts';
 
 /** Pages copied between two turns of the event loop. */
 const pagesPerTurn = 256;
@@ -80,8 +81,8 @@ export function restoreBackup(options: {
 
 function prepareDraft(draft: string, now: number, random: Random): { epoch: string; revision: number } {
   const database = connectWriter(draft);
-  refuseNewer(database, draft);
-  migrate(database);
+  refuseNewer(database, draft, migrations.length);
+  migrate(database, migrations);
   const position = startEpoch(database, now, random);
   closeWhole(database, draft);
   return position;

@@ -45,6 +45,8 @@ export interface OpenStoreOptions {
   readonly file: string;
   readonly clock: { now(): number };
   readonly random: Random;
+  /** Migrations in order; the default is all of them. */
+  readonly migrations?: readonly string[];
   /** Told of what a commit listener threw; the commit stands. Default: a process warning. */
   readonly onListenerError?: (error: unknown) => void;
 }

@@ -33,7 +33,7 @@ export function checkDatabase(file: string, check: 'quick_check' | 'integrity_ch
       throw corrupt(file, 'it is not a Warren database');
     }
     const verdict = database.pragma(`${check}(1)`, { simple: true });
-    if (verdict !== 'ok') throw corrupt(file, String(verdict));
+    if (verdict !== 'ok') throw corrupt(file, String(verdict).replace(/\s+/g, ' '));
   } catch (error) {
     throw storeError(error, file);
   } finally {
