@@ -3,7 +3,7 @@ import { X509Certificate, createHash } from 'node:crypto';
 import { type IncomingMessage } from 'node:http';
 import { type Agent, type AgentOptions, type RequestOptions, request } from 'node:https';
 import { isIP } from 'node:net';
-import { type DetailedPeerCertificate, type TLSSocket, checkServerIdentity, connect } from 'node:tls';
+import { type DetailedPeerCertificate, type PeerCertificate, type TLSSocket, connect } from 'node:tls';
 import { type HttpReply, type Send, problemError } from '../shared/api/client.ts';
 import { WarrenError } from '../shared/errors.ts';
 import { type FeedFrame, createSseReader, decodeFrame, protocolHeader, protocolVersion } from '../shared/protocol.ts';
@@ -24,7 +24,7 @@ export function tlsOptions(own: { ca: string; key?: string; certificate?: string
   return {
     ca: [own.ca],
     minVersion: 'TLSv1.3',
-    checkServerIdentity: (_: string, certificate: Parameters<typeof checkServerIdentity>[1]): Error | undefined =>
+    checkServerIdentity: (_: string, certificate: PeerCertificate): Error | undefined =>
       hasServerUri(certificate.subjectaltname)
         ? undefined
         : new WarrenError('server-untrusted', `the server's certificate does not carry ${serverUri}`),

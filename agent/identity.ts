@@ -3,6 +3,7 @@
  * key and signature; node-forge only writes the DER around them (it knows no elliptic curves).
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import type forge from 'node-forge';
 import { WarrenError } from '../shared/errors.ts';
 
 /** A new P-256 private key, PKCS#8 PEM. */
@@ -26,8 +27,8 @@ export async function makeCsr(keyPem: string, commonName: string): Promise<strin
   // Loaded when needed: an agent makes a request once in days, and forge costs memory all the time.
   const { asn1 } = (await import('node-forge')).default;
   const { Class, Type } = asn1;
-  const node = (type: number, value: string | Asn1[], cls = Class.UNIVERSAL): Asn1 =>
-    asn1.create(cls, type, Array.isArray(value), value);
+  const node = (type: forge.asn1.Type, value: string | Asn1[]): Asn1 =>
+    asn1.create(Class.UNIVERSAL, type, Array.isArray(value), value);
   type Asn1 = ReturnType<typeof asn1.create>;
   const oid = (text: string): Asn1 => node(Type.OID, asn1.oidToDer(text).getBytes());
 
@@ -40,7 +41,7 @@ export async function makeCsr(keyPem: string, commonName: string): Promise<strin
     node(Type.INTEGER, '\0'),
     name,
     readDer(asn1.fromDer, spki),
-    node(0, [], Class.CONTEXT_SPECIFIC),
+    asn1.create(Class.CONTEXT_SPECIFIC, Type.NONE, true, []),
   ]);
   const signed = Buffer.from(asn1.toDer(info).getBytes(), 'latin1');
   const signature = sign('sha256', signed, key).toString('latin1');

@@ -86,6 +86,6 @@ async function tellServer(link: ServerLink, hostId: string): Promise<string[]> {
   } catch (error) {
     const { code, message } = asWarrenError(error);
     if (code === 'host-removed') return [];
-    return `the server was not told (${message}); remove the host there with 'warren host rm ${hostId}'`;
+    return [`the server was not told (${message}); remove the host there with 'warren host rm ${hostId}'`];
   }
 }

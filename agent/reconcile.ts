@@ -111,8 +111,9 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     isStale = true;
     start();
   };
+  const isDue = (): boolean => done < wanted && !isStopped;
   const run = async (): Promise<void> => {
-    while (done < wanted && !isStopped) {
+    while (isDue()) {
       const pass = wanted;
       await onePass();
       done = pass;

@@ -39,6 +39,11 @@ export interface Renewal {
 const checkMs = 10 * 60_000;
 const retryMs = 60_000;
 
+async function after(turn: Promise<void>, fn: () => Promise<void>): Promise<void> {
+  await turn;
+  await fn();
+}
+
 export function startRenewal(options: RenewalOptions): Renewal {
   const { link, clock, log, state } = options;
   let expiresAt: number | undefined;
@@ -76,7 +81,7 @@ export function startRenewal(options: RenewalOptions): Renewal {
   };
   /** One thing at a time; a failure is told and tried again later. */
   const inTurn = (what: string, fn: () => Promise<void>): void => {
-    turn = turn.then(async () => {
+    turn = after(turn, async () => {
       if (isStopped) return;
       try {
         await fn();

@@ -23,7 +23,7 @@ import { hostSettings, leaveHost, seedOf } from './leave.ts';
 import type { LocalHandlers } from './local/api.ts';
 import { openMembership } from './membership.ts';
 import { pingHost } from './ping.ts';
-import type { ObservedWireguard } from './plan/observed.ts';
+import type { Observed, ObservedWireguard } from './plan/observed.ts';
 import type { HostSettings } from './plan/settings.ts';
 import type { Step } from './plan/step.ts';
 import { type Inputs, type Reached, startReconciler } from './reconcile.ts';
@@ -279,6 +279,15 @@ const slowNote =
 function createBackendView(system: System) {
   let seen: Backend = { kind: 'none', version: '', isSlow: false };
   let asked = '';
+  const ask = async (settings: HostSettings, observed: Observed, onChange: () => void): Promise<void> => {
+    try {
+      seen = await describeBackend(system, settings, observed);
+      onChange();
+    } catch {
+      // Only its version is unknown; the next pass asks again.
+      asked = '';
+    }
+  };
   return {
     seen: (): Backend => seen,
     look: ({ observed }: Reached, settings: HostSettings, onChange: () => void): void => {
@@ -286,13 +295,7 @@ function createBackendView(system: System) {
       const key = `${link?.kind}/${link?.index}/${observed?.wireguard === undefined}`;
       if (observed === undefined || key === asked) return;
       asked = key;
-      void describeBackend(system, settings, observed).then(
-        (backend) => {
-          seen = backend;
-          onChange();
-        },
-        () => (asked = ''),
-      );
+      void ask(settings, observed, onChange);
     },
   };
 }
