@@ -69,7 +69,7 @@ export function createSweep(deps: Deps): Sweep {
 export function startSweep(deps: Deps): () => Promise<void> {
   const sweep = createSweep(deps);
   sweep.start();
-  return sweep.stop;
+  return () => sweep.stop();
 }
 
 /** Gives each carrier its verdict; all that changed for the worse go in one revision. */
