@@ -45,12 +45,12 @@ export async function apply(system: System, settings: HostSettings, steps: reado
   return { applied, failures, previousSysctls: Object.fromEntries(previous) };
 }
 
-type Executor = 'sysctl' | 'table' | 'wireguard' | 'batch' | 'peers' | 'attachments';
+type Executor = 'sysctl' | 'table' | 'tunnel' | 'wireguard' | 'batch' | 'peers' | 'attachments';
 
 const executors: Readonly<Record<Step['kind'], Executor>> = {
   'sysctl-set': 'sysctl',
   'table-replace': 'table',
-  'wireguard-create': 'wireguard',
+  'wireguard-create': 'tunnel',
   'wireguard-set': 'wireguard',
   'bridge-create': 'batch',
   'link-set': 'batch',
@@ -88,6 +88,7 @@ async function applyGroup(system: System, settings: HostSettings, group: readonl
       return applyAttachments(system, group as ReadonlyArray<(AttachmentCreate | AttachmentSet) & { why: string }>);
     case 'sysctl':
     case 'table':
+    case 'tunnel':
     case 'wireguard':
       return applyOneByOne(system, settings, group);
   }
@@ -100,7 +101,6 @@ async function applyOneByOne(system: System, settings: HostSettings, group: read
       await applyOne(system, settings, step);
     } catch (error) {
       failures.push({ step, error: asWarrenError(error) });
-      if (isCreation(step)) break;
     }
   }
   return failures;

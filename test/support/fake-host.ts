@@ -24,7 +24,7 @@ export interface FakeHostOptions {
 }
 
 export interface Fault {
-  /** Matched against the command line, and against each line of a batch. */
+  /** Matched against the command line (of wg with its input), and against each line of a batch. */
   readonly matches: RegExp;
   readonly stderr: string;
   /** How often it strikes; default once. */
@@ -117,7 +117,7 @@ export class FakeHost {
   #run({ argv, input, okCodes = [0] }: Command): CommandResult {
     const line = argv.join(' ');
     this.commands.push(input === undefined ? line : `${line}\n${input}`);
-    const fault = this.#strike(line);
+    const fault = this.#strike(argv[0] === 'wg' && input !== undefined ? `${line}\n${input}` : line);
     const result = fault === undefined ? this.#answer(argv, input) : { stdout: '', stderr: fault, exitCode: 1 };
     if (okCodes.includes(result.exitCode)) return result;
     throw new WarrenError('command-failed', `'${line}' failed: ${result.stderr}`);
