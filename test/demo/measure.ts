@@ -4,7 +4,7 @@ import { startCapture } from '../support/capture.ts';
 import type { LabContainer } from '../support/lab-container.ts';
 import { pairs } from '../support/lab.ts';
 import type { Packet } from '../support/pcap.ts';
-import { readLoss, startTraffic } from '../support/traffic.ts';
+import { measureStream, readLoss, startTraffic } from '../support/traffic.ts';
 import { until } from '../support/wait.ts';
 import type { DisturbanceFact, PathFact, ThroughputFact } from './facts.ts';
 
@@ -68,18 +68,9 @@ export async function measureThroughput(containers: readonly LabContainer[]): Pr
   const firsts = containers.filter((one) => one.host.containers[0] === one);
   for (const [index, from] of firsts.entries()) {
     const to = firsts[(index + 1) % firsts.length] ?? from;
-    facts.push({ from: from.name, to: to.name, megabitsPerSecond: await streamOnce(from, to) });
+    facts.push({ from: from.name, to: to.name, megabitsPerSecond: await measureStream(from, to) });
   }
   return facts;
-}
-
-async function streamOnce(from: LabContainer, to: LabContainer): Promise<number> {
-  const server = to.run(['iperf3', '-s', '-1', '--idle-timeout', '30'], { okCodes: 'any' });
-  await until('iperf3 listens', { seconds: 5 }, async () => (await to.run(['ss', '-Hltn'])).stdout.includes(':5201'));
-  const { stdout } = await from.run(['iperf3', '-c', addressOf(to, 4), '-t', '1', '-J'], { okCodes: 'any' });
-  await server;
-  const { end } = JSON.parse(stdout) as { end?: { sum_received?: { bits_per_second: number } } };
-  return Math.round((end?.sum_received?.bits_per_second ?? 0) / 1e6);
 }
 
 /** 100 packets a second over every path between the first containers of the hosts while `change` happens. */
@@ -91,7 +82,7 @@ export async function measureLoss(
   const firsts = containers.filter((one) => one.host.containers[0] === one);
   const all = await Promise.all(pairs(firsts).map(([from, to]) => startTraffic(from, to)));
   await change();
-  const goals = all.map((traffic) => ({ traffic, goal: traffic.received() + 50 }));
+  const goals = all.map((traffic) => ({ traffic, goal: traffic.received() + 150 }));
   // A path that is cut never reaches its goal; the count of lost packets tells it.
   await until('traffic goes on', { seconds: 5 }, () =>
     goals.every(({ traffic, goal }) => traffic.received() >= goal),

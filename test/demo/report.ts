@@ -4,6 +4,7 @@ import type { Display } from './display.ts';
 import { type Facts, type PathFact, problemsIn } from './facts.ts';
 
 export function showReport(facts: Facts, display: Display): void {
+  display.heading('What the wire between the hosts saw');
   display.text(wireLines(facts, display).join('\n'));
   display.heading('Round trip between containers, milliseconds (row calls column)');
   for (const family of [4, 6] as const) display.text(latencyTable(facts.paths, family, display).join('\n'));
@@ -18,8 +19,8 @@ function wireLines({ wire }: Facts, display: Display): string[] {
   const { wireguard, control, neighbours, other } = wire.packets;
   const absent = wire.markerOnWire === 0 ? 'nowhere on the wire' : `${wire.markerOnWire} times on the wire`;
   return [
-    `    WireGuard ${wireguard}, control (TLS) ${control}, neighbour discovery ${neighbours}, anything else ${other}`,
-    `    the marker ${display.paint('bold', wire.marker)}: ${wire.markerInside} times inside the containers, ${absent}`,
+    `  WireGuard ${wireguard}, control (TLS) ${control}, neighbour discovery ${neighbours}, anything else ${other} packets`,
+    `  the marker ${display.paint('bold', wire.marker)}: ${wire.markerInside} times inside the containers, ${absent}`,
   ];
 }
 

@@ -65,7 +65,14 @@ export function kindOf(packet: Packet, controlPort: number): TrafficKind {
   if (packet.protocol === 6 && (packet.sourcePort === controlPort || packet.targetPort === controlPort)) {
     return 'control';
   }
-  return packet.protocol === 17 && !packet.isFragment && isWireGuard(packet.payload) ? 'wireguard' : 'other';
+  const datagram = packet.protocol === 17 && !packet.isFragment ? packet.payload : quotedDatagram(packet);
+  return datagram !== undefined && isWireGuard(datagram) ? 'wireguard' : 'other';
+}
+
+/** What an ICMP "unreachable" quotes, where that is UDP: a host answers so until its WireGuard interface is there. */
+function quotedDatagram({ kind, protocol, payload }: Packet): Buffer | undefined {
+  const isUnreachable = kind === 'ipv4' && protocol === 1 && payload[0] === 3;
+  return isUnreachable && payload[17] === 17 ? payload.subarray(8 + 20 + 8) : undefined;
 }
 
 /** Neighbour discovery, router solicitation, multicast listener reports: from a link-local or unspecified address. */
@@ -73,16 +80,26 @@ function isLinkLocalChatter({ protocol, source }: Packet): boolean {
   return (protocol === 58 || protocol === 0) && (source.startsWith('fe80:') || source === '::');
 }
 
-/** Message types 1 to 4, three zero bytes, and the length each type has (WireGuard protocol, section 5.4). */
+/**
+ * Message types 1 to 4, three zero bytes, and the length each type has (WireGuard protocol, section 5.4). Several
+ * messages of type 4 may stand in one packet here, because a veth passes on what the sender left to be segmented.
+ */
 function isWireGuard(payload: Buffer): boolean {
   if (payload.length < 32 || payload.readUIntBE(1, 3) !== 0) return false;
   const lengths: Readonly<Record<number, number>> = { 1: 148, 2: 92, 3: 64 };
   const type = payload[0] ?? 0;
-  return type === 4 ? payload.length % 16 === 0 : payload.length === lengths[type];
+  return type === 4 || payload.length === lengths[type];
 }
 
 export function countKinds(recording: Recording, controlPort: number): Record<TrafficKind, number> {
   const counts = { wireguard: 0, control: 0, neighbours: 0, other: 0 };
   for (const packet of recording.packets) counts[kindOf(packet, controlPort)] += 1;
   return counts;
+}
+
+export function describe(packet: Packet): string {
+  const { source, target, protocol, sourcePort, targetPort, payload } = packet;
+  const ports = sourcePort === 0 ? '' : ` ${sourcePort} > ${targetPort}`;
+  const start = payload.subarray(0, 16).toString('hex');
+  return `${packet.kind} ${source} > ${target} protocol ${protocol}${ports} ${payload.length} bytes ${start}`;
 }

@@ -17,8 +17,10 @@ function findRoot(folder: string): string {
   return findRoot(dirname(folder));
 }
 
-/** The command that runs Warren: what was built, or the sources where the build is older than they are. */
+/** The command that runs Warren: the one named, else what was built, else the sources where these are newer. */
 export function warrenProgram(): string[] {
+  const named = process.env['WARREN_LAB_PROGRAM'];
+  if (named !== undefined) return named.split(' ');
   const built = join(root, 'dist/cli/warren.js');
   if (existsSync(built) && statSync(built).mtimeMs > newestSource()) return [process.execPath, built];
   return [process.execPath, '--import', import.meta.resolve('tsx'), join(root, 'cli/warren.ts')];

@@ -9,7 +9,8 @@ export interface Snapshot {
   readonly rules: string[];
   /** Peers with their allowed IPs. */
   readonly peers: string[];
-  readonly nft: string[];
+  /** nft tables without counters, each as one text. */
+  readonly tables: string[];
 }
 
 export async function takeSnapshot(namespace: string): Promise<Snapshot> {
@@ -19,8 +20,11 @@ export async function takeSnapshot(namespace: string): Promise<Snapshot> {
     ...(await lines('ip', '-4', 'route', 'show', 'table', 'all')),
     ...(await lines('ip', '-6', 'route', 'show', 'table', 'all')),
   ];
+  const links = (await lines('ip', '-o', 'link', 'show')).map(readLink).sort();
+  // The sockets of userspace WireGuard are seen from every namespace of the machine.
+  const isHere = (peer: string): boolean => links.some((link) => link.startsWith(`${peer.split('\t')[0]} `));
   return {
-    links: (await lines('ip', '-o', 'link', 'show')).map(readLink).sort(),
+    links,
     addresses: (await lines('ip', '-o', 'addr', 'show')).flatMap(readAddress).sort(),
     // A cloned route is a cache of what was used; link-local and multicast ones follow the links.
     routes: routes
@@ -28,8 +32,8 @@ export async function takeSnapshot(namespace: string): Promise<Snapshot> {
       .filter(isLasting)
       .sort(),
     rules: [...(await lines('ip', '-4', 'rule')), ...(await lines('ip', '-6', 'rule'))],
-    peers: (await lines('wg', 'show', 'all', 'allowed-ips')).map(sortWords).sort(),
-    nft: (await lines('nft', '-s', 'list', 'ruleset')).map((line) => line.trim()),
+    peers: (await lines('wg', 'show', 'all', 'allowed-ips')).filter(isHere).map(sortWords).sort(),
+    tables: splitTables((await runInside(namespace, ['nft', '-s', 'list', 'ruleset'])).stdout),
   };
 }
 
@@ -48,6 +52,13 @@ function readAddress(line: string): string[] {
 }
 
 const isLasting = (route: string): boolean => !/fe80|ff00::|^multicast|^anycast|^broadcast/.test(route);
+
+const splitTables = (ruleset: string): string[] =>
+  ruleset
+    .split(/^(?=table )/m)
+    .map((table) => table.trim())
+    .filter((table) => table !== '')
+    .sort();
 
 const sortWords = (line: string): string => line.split(/\s+/).sort().join(' ');
 

@@ -79,3 +79,13 @@ function repliesIn(output: string): { sequence: number; milliseconds: number }[]
     milliseconds: Number(time),
   }));
 }
+
+/** One TCP stream of a second over IPv4, in Mbit/s as received. */
+export async function measureStream(from: LabContainer, to: LabContainer): Promise<number> {
+  const server = to.run(['iperf3', '-s', '-1', '--idle-timeout', '30'], { okCodes: 'any' });
+  await until('iperf3 listens', { seconds: 5 }, async () => (await to.run(['ss', '-Hltn'])).stdout.includes(':5201'));
+  const { stdout } = await from.run(['iperf3', '-c', to.addresses[0] ?? '', '-t', '1', '-J'], { okCodes: 'any' });
+  await server;
+  const { end } = JSON.parse(stdout) as { end?: { sum_received?: { bits_per_second: number } } };
+  return Math.round((end?.sum_received?.bits_per_second ?? 0) / 1e6);
+}
