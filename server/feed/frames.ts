@@ -6,8 +6,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type Cursor, encodeFrame, gzipMapBytes } from '../../shared/protocol.ts';
-import type { NetworkMap } from '../../shared/network-map.ts';
-import { type MapRow, buildDelta, buildMap } from '../netmap/build.ts';
+import type { HostRecord, NetworkMap } from '../../shared/network-map.ts';
+import { buildDelta, buildRecords } from '../netmap/build.ts';
 import { readActiveRows, readChanges } from '../store/map-rows.ts';
 import { readMeshSettings, readMeta } from '../store/meta.ts';
 import type { Store } from '../store/open.ts';
@@ -111,13 +111,15 @@ export async function readMap(store: Store): Promise<NetworkMap> {
   return store.snapshot(async (db) => {
     const { epoch, revision } = await readMeta(db);
     const mesh = await readMeshSettings(db);
-    const rows: MapRow[] = [];
+    const hosts: HostRecord[] = [];
+    let last = '';
     for (;;) {
-      const some = await readActiveRows(db, rows.at(-1)?.id ?? '', rowsPerTurn);
-      rows.push(...some);
-      if (some.length < rowsPerTurn) break;
+      const rows = await readActiveRows(db, last, rowsPerTurn);
+      hosts.push(...buildRecords(rows));
+      if (rows.length < rowsPerTurn) break;
+      last = rows.at(-1)?.id ?? '';
       await nextTurn();
     }
-    return buildMap({ epoch, revision, mesh }, rows);
+    return { epoch, revision, mesh, hosts };
   });
 }

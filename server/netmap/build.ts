@@ -58,8 +58,15 @@ export function buildMap(
   { epoch, revision, mesh }: { epoch: string; revision: number; mesh: MeshSettings },
   rows: readonly MapRow[],
 ): NetworkMap {
-  const hosts = rows.map(buildRecord).filter((record) => record !== undefined);
-  return { epoch, revision, mesh, hosts: hosts.sort(byId) };
+  return { epoch, revision, mesh, hosts: buildRecords(rows) };
+}
+
+/** Records in order of id. */
+export function buildRecords(rows: readonly MapRow[]): HostRecord[] {
+  return rows
+    .map(buildRecord)
+    .filter((record) => record !== undefined)
+    .sort(byId);
 }
 
 export function buildDelta({ epoch, from, revision, rows, left, mesh }: Changes): Delta {

@@ -54,7 +54,7 @@ async function runHistory(t: TestContext, seed: number): Promise<void> {
           .transact('server', (tx) => addHost(tx, (count += 1), chance.next(4) === 0 ? { state: 'pending' } : {}))
           .then(({ id }) => hosts.add(id)),
       ),
-    () => change(async (tx, id) => void (await move(tx, id, chance.next(250)))),
+    () => change((tx, id) => move(tx, id, chance.next(250))),
     () =>
       change(async (tx, id) => {
         if (await deleteHost(tx, id)) tx.forgetHost(id);

@@ -8,6 +8,8 @@ import type { Sink } from '../../../server/feed/feed.ts';
 
 export interface TestAgent {
   readonly sink: Sink;
+  /** Sees all bytes before they are read; may throw as a socket does. */
+  onWrite: (bytes: Buffer) => void;
   readonly frames: FeedFrame[];
   map: NetworkMap | undefined;
   isEnded: boolean;
@@ -28,10 +30,12 @@ export function testAgent(map?: NetworkMap): TestAgent {
     isEnded: false,
     isDestroyed: false,
     buffered: 0,
+    onWrite: () => undefined,
     cursor: () => (agent.map === undefined ? undefined : { epoch: agent.map.epoch, revision: agent.map.revision }),
     kinds: () => agent.frames.map(({ kind }) => kind),
     sink: {
       write(bytes) {
+        agent.onWrite(bytes);
         assert.ok(!agent.isEnded && !agent.isDestroyed, 'nothing is written after the end');
         for (const event of read(bytes.toString('utf8'))) take(agent, decodeFrame(event));
         return true;

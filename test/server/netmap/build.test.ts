@@ -47,7 +47,7 @@ const anyRow = (n: number): fc.Arbitrary<MapRow> =>
     })
     .map(({ state, isGone, weight, hasKey }) =>
       row(n, {
-        state: state as MapRow['state'],
+        state,
         isGone,
         subnets: [{ prefix: parseCidr('192.168.7.0/24'), weight }],
         ...(hasKey === 0 ? { publicKey: null } : {}),
