@@ -29,6 +29,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (known.status >= 500 && known.code !== 'draining') request.log.error({ err: error }, 'request failed');
   else request.log.debug({ code: known.code, detail: known.message }, 'request refused');
   const problem = makeProblem(known, request.id);
+  // Set here too, because errors of the framework itself come before the hooks.
+  reply.header('x-request-id', request.id);
   if (known.status === 401) reply.header('www-authenticate', 'Bearer realm="warren"');
   if (known.code === 'draining') reply.header('retry-after', '1');
   reply.code(problem.status).header('content-type', problemType).send(JSON.stringify(problem));
