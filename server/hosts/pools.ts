@@ -1,4 +1,4 @@
-/** Adds address pools. Hosts that are there keep what they have and get nothing of it unless they lack its kind. */
+/** Adds address pools. Hosts that are there keep what they have. */
 import type { Cidr } from '../../shared/net/cidr.ts';
 import { defaultLeaseLength, refusePool } from '../ipam/pools.ts';
 import { type StoredPool, insertPool, listAllPools } from '../store/pools.ts';

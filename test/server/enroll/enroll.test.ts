@@ -9,7 +9,8 @@ import { parseHostName } from '../../../shared/names.ts';
 import { parseCidr } from '../../../shared/net/cidr.ts';
 import { parseEndpoint } from '../../../shared/net/endpoint.ts';
 import { parseToken } from '../../../shared/token.ts';
-import { enrollAgent, enrollBody, newPublicKey, startServer } from '../routes/support.ts';
+import type { PublicKey } from '../../../shared/wireguard.ts';
+import { enrollAgent, enrollBody, startServer } from '../routes/support.ts';
 
 test('a machine with a token becomes an active host with addresses, a lease and a certificate', async (t) => {
   const server = await startServer(t);
@@ -167,8 +168,8 @@ test('what a machine wants to advertise waits for approval, whatever its token s
   await enrollAgent(server, 'web-2', { change: { advertise } });
   const { items } = await server.admin(listSubnets, {});
   assert.deepEqual(
-    items.map(({ state, isActive }) => [state, isActive]),
-    Array(4).fill(['pending', false]),
+    items.map(({ state, isActive }) => `${state} ${isActive}`),
+    Array.from({ length: 4 }, () => 'pending false'),
   );
   assert.equal(items.filter(({ hostId }) => hostId === web.id).length, 2);
 });
@@ -229,6 +230,6 @@ test('enrolling is on record with the token it used, and without its secret', as
 test('keys of low order are refused before anything else', async (t) => {
   const server = await startServer(t);
   const zero = `${'A'.repeat(43)}=`;
-  const act = enrollAgent(server, 'web-1', { change: { publicKey: zero as ReturnType<typeof newPublicKey> } });
+  const act = enrollAgent(server, 'web-1', { change: { publicKey: zero as PublicKey } });
   await assert.rejects(act, { code: 'request-invalid', message: /low order/ });
 });

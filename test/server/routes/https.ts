@@ -18,7 +18,13 @@ function connect(port: number, path: string, method: string, headers: Record<str
       ? {}
       : { cert: agent.certificate, key: agent.key.export({ type: 'pkcs8', format: 'pem' }).toString() };
   return request({
-    ...{ host: '127.0.0.1', port, path, method, agent: false, rejectUnauthorized: false, ...client },
+    host: '127.0.0.1',
+    port,
+    path,
+    method,
+    agent: false,
+    rejectUnauthorized: false,
+    ...client,
     headers: { ...headers, ...authorization },
   });
 }
