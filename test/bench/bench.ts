@@ -5,6 +5,7 @@
  */
 import { asWarrenError } from '../../shared/errors.ts';
 import { beginRun } from '../support/lab-cleanup.ts';
+import { benchAgent } from './agent/agent.ts';
 import type { BenchContext } from './context.ts';
 import { benchControl } from './control/control.ts';
 import { benchData } from './data/data.ts';
@@ -15,6 +16,7 @@ import { reportText } from './report.ts';
 const sections: Readonly<Record<SectionName, (context: BenchContext) => Promise<SectionResult>>> = {
   data: benchData,
   control: benchControl,
+  agent: benchAgent,
 };
 
 const startedAt = performance.now();

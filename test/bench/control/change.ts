@@ -22,10 +22,14 @@ export interface Change {
 
 const longestMs = 15_000;
 
-/** An operator renames a host; `round` keeps names from repeating. */
-export async function rename(server: ProbedServer, fleet: Fleet, hostId: string, round: number): Promise<Change> {
+/** A change to what is already there is none; nothing may repeat. */
+let changes = 0;
+
+/** An operator renames a host. */
+export async function rename(server: ProbedServer, fleet: Fleet, hostId: string): Promise<Change> {
   const path = updateHost.path.replace('{id}', hostId);
-  const name = `renamed-${hostId.slice(1, 6)}-${round}`;
+  changes += 1;
+  const name = `renamed-${changes}`;
   return observe(
     server,
     fleet,
@@ -34,8 +38,9 @@ export async function rename(server: ProbedServer, fleet: Fleet, hostId: string,
 }
 
 /** A host reports that it listens elsewhere. */
-export async function move(server: ProbedServer, fleet: Fleet, index: number, round: number): Promise<Change> {
-  return observe(server, fleet, () => fleet.move(index, 40_000 + round));
+export async function move(server: ProbedServer, fleet: Fleet, index: number): Promise<Change> {
+  changes += 1;
+  return observe(server, fleet, () => fleet.move(index, 40_000 + changes));
 }
 
 /** `act` answers when it asked for the change, on the machine's monotonic clock. */

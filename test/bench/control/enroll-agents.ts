@@ -66,6 +66,6 @@ export function endpointsOf({ number }: SimulatedAgent, listenPort: number) {
   return {
     listenPort,
     declaredEndpoints: [`198.18.${high}.${low}:${listenPort}`],
-    localEndpoints: [`192.168.${high}.${low}:${listenPort}`, `[2001:2::${number.toString(16)}]:${listenPort}`],
+    localEndpoints: [`192.168.${high}.${low}:${listenPort}`, `[2001:2::1:${(number + 1).toString(16)}]:${listenPort}`],
   };
 }

@@ -52,8 +52,8 @@ export async function measureStage(context: BenchContext, servers: Servers, flee
   const idlePercent = await idle(server, context.isQuick ? 3000 : 15_000);
   const ids = await fleet.hostIds();
   const count = context.isQuick ? 3 : 12;
-  const renames = await times(count, (i) => rename(server, fleet, ids[i * 7] ?? ids[0] ?? '', i));
-  const moves = await times(Math.ceil(count / 2), (i) => move(server, fleet, i, i));
+  const renames = await times(count, (i) => rename(server, fleet, ids[i * 7] ?? ids[0] ?? ''));
+  const moves = await times(Math.ceil(count / 2), (i) => move(server, fleet, i));
   told(`told last after ${renames.map((one) => Math.round(one.toldLast)).join(' ')} ms`);
   const reportCpuMs = await reportCost(server, fleet, Math.min(agents, 400));
   const waves = await resumedWaves(context, server, fleet, told);
@@ -67,7 +67,7 @@ export async function measureStage(context: BenchContext, servers: Servers, flee
     ...waves,
     renames,
     moves,
-    renamesLater: await times(Math.ceil(count / 2), (i) => rename(server, fleet, ids[i * 7] ?? ids[0] ?? '', 100 + i)),
+    renamesLater: await times(Math.ceil(count / 2), (i) => rename(server, fleet, ids[i * 7] ?? ids[0] ?? '')),
     rssEmpty,
     rssFirst,
     rssFresh,
