@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadSettings } from '../../agent/config.ts';
+import { WarrenError } from '../../shared/errors.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'warren-config-'));
+after(() => rmSync(dir, { recursive: true }));
+
+const file = (text: string): string => {
+  const path = join(dir, 'agent.yaml');
+  writeFileSync(path, text);
+  return path;
+};
+const problem = (sources: Parameters<typeof loadSettings>[0]): string => {
+  try {
+    loadSettings(sources);
+  } catch (error) {
+    assert.ok(error instanceof WarrenError && error.code === 'config-invalid');
+    return error.message;
+  }
+  return '';
+};
+
+test('without anything said, the default instance lives in its usual places', () => {
+  const settings = loadSettings({ env: {} });
+  assert.equal(settings.stateDir, '/var/lib/warren/default');
+  assert.equal(settings.runDir, '/run/warren/default');
+  assert.equal(settings.interfaceName, 'warren0');
+  assert.equal(settings.bridgeName, 'warren-br');
+  assert.equal(settings.tableName, 'warren');
+  assert.equal(settings.subnetEnvFile, '/run/warren/default/subnet.env');
+});
+
+test('another instance has names of its own', () => {
+  const settings = loadSettings({ flags: { instance: 'blue' }, env: {} });
+  assert.deepEqual(
+    [settings.interfaceName, settings.bridgeName, settings.tableName, settings.stateDir],
+    ['wr-blue', 'wrb-blue', 'warren-blue', '/var/lib/warren/blue'],
+  );
+});
+
+test('a flag beats the environment, which beats the file', () => {
+  const config = file('interface: file0\nbridge: filebr\nlistenPort: 1\n');
+  const env = { WARREN_INTERFACE: 'env0', WARREN_LISTEN_PORT: '2' };
+  const settings = loadSettings({ flags: { config, listenPort: '3' }, env });
+  assert.deepEqual([settings.interfaceName, settings.bridgeName, settings.listenPort], ['env0', 'filebr', 3]);
+});
+
+test('everything wrong is told at once, with line or name', () => {
+  const config = file('interface: warren0\nintreface: x\nlistenPort: 70000\n');
+  const told = problem({
+    flags: { config },
+    env: { WARREN_BRIDGE: 'way-too-long-a-name', WARREN_RUN_DIR: 'relative' },
+  });
+  assert.match(told, /agent\.yaml:2: unknown key 'intreface'/);
+  assert.match(told, /agent\.yaml:3: listenPort/);
+  assert.match(told, /WARREN_BRIDGE/);
+  assert.match(told, /WARREN_RUN_DIR: give an absolute path/);
+});
+
+test('a file that is named must be there, and must be YAML', () => {
+  assert.match(problem({ flags: { config: join(dir, 'none.yaml') }, env: {} }), /none\.yaml: cannot be read/);
+  assert.match(problem({ flags: { config: file('a: [') }, env: {} }), /agent\.yaml:1/);
+  assert.match(problem({ flags: { config: file('- a\n') }, env: {} }), /write 'key: value' lines/);
+});
