@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { parseCidr } from '../../../shared/net/cidr.ts';
 import { createFeed } from '../../../server/feed/feed.ts';
 import { readMap } from '../../../server/feed/frames.ts';
+import { pruneTombstones } from '../../../server/store/changes.ts';
 import { deleteHost, updateHost } from '../../../server/store/hosts.ts';
 import type { StoredHost } from '../../../server/store/hosts.ts';
 import { insertSubnet } from '../../../server/store/subnets.ts';
@@ -228,4 +229,19 @@ test('when much changed, an agent that was away gets a full map instead of a del
   feed.attach({ hostId: a.id, cursor: agent.cursor(), sink: agent.sink });
   await until(() => agent.frames.length === 2, 'two frames');
   assert.deepEqual(agent.kinds(), ['standing', 'map-gzip']);
+});
+
+test('an agent that was away longer than tombstones are kept gets a full map', async (t) => {
+  const { store, feed, a, b } = await useFeed(t);
+  const agent = testAgent(await readMap(store));
+  await store.transact('server', async (tx) => {
+    await deleteHost(tx, b.id);
+    tx.forgetHost(b.id);
+  });
+  await store.transact('server', (tx) => pruneTombstones(tx, { before: 0, keep: 0 }));
+  await touch(store, a);
+  feed.attach({ hostId: a.id, cursor: agent.cursor(), sink: agent.sink });
+  await until(() => agent.frames.length === 2, 'two frames');
+  assert.deepEqual(agent.kinds(), ['standing', 'map']);
+  assert.deepEqual(agent.map, await readMap(store));
 });
