@@ -27,8 +27,14 @@ function row(
 ): Record<Caller, Verdict> {
   const of = (verdict: Verdict | undefined): Verdict => verdict ?? 401;
   return {
-    ...{ nobody: of(nobody), read: of(read), operator: of(operator), admin: of(admin) },
-    ...{ agent: of(agent), pending: of(pending), revoked: of(revoked), disabled: of(disabled) },
+    nobody: of(nobody),
+    read: of(read),
+    operator: of(operator),
+    admin: of(admin),
+    agent: of(agent),
+    pending: of(pending),
+    revoked: of(revoked),
+    disabled: of(disabled),
   };
 }
 

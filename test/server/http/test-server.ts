@@ -47,7 +47,7 @@ export interface TestServer {
   readonly stateDir: string;
   readonly ca: string;
   readonly adminKey: string;
-  ask(path: string, ask?: Ask): Promise<Answer>;
+  readonly ask: (path: string, ask?: Ask) => Promise<Answer>;
   /** The open response; the caller destroys it. */
   open(path: string, ask?: Ask): Promise<IncomingMessage>;
   makeKey(scope: 'read' | 'operator' | 'admin'): Promise<string>;
@@ -100,8 +100,13 @@ async function enrollHost(ask: TestServer['ask'], tokenText: string): Promise<Te
   const publicKey = newWireGuardKey();
   const name = `host-${randomBytes(5).toString('hex')}`;
   const body = {
-    ...{ tokenId: token.id, tokenSecret: token.secret.reveal(), name, publicKey, csr },
-    ...{ listenPort: 51820, agentVersion: 'test' },
+    tokenId: token.id,
+    tokenSecret: token.secret.reveal(),
+    name,
+    publicKey,
+    csr,
+    listenPort: 51820,
+    agentVersion: 'test',
   };
   const answer = await ask('/agent/v1/enroll', { method: 'POST', body });
   if (answer.status !== 201) throw new Error(`enroll answered ${answer.status}: ${answer.text}`);
@@ -118,8 +123,13 @@ function send({ server, ca }: Pick<TestServer, 'server' | 'ca'>, path: string, a
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       {
-        ...{ host: '127.0.0.1', port: server.port, path, method: ask.method ?? 'GET', ca, agent: false },
-        ...(ask.identity ?? {}),
+        host: '127.0.0.1',
+        port: server.port,
+        path,
+        method: ask.method ?? 'GET',
+        ca,
+        agent: false,
+        ...ask.identity,
         headers: { ...headers, ...ask.headers },
       },
       resolve,
