@@ -10,8 +10,8 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import { refuseReserved } from '../../shared/net/reserved.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { Refusal } from './desired.ts';
-import { type Range, type RangeIndex, indexRanges } from './ranges.ts';
-import { type Underlay, addressOf, pointOf } from './underlay.ts';
+import { type Range, type RangeIndex, indexRanges, pointOf } from './ranges.ts';
+import { type Underlay, addressOf } from './underlay.ts';
 
 export interface Claim {
   readonly prefix: Cidr;

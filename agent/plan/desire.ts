@@ -5,7 +5,7 @@
 import type { HostRecord, NetworkMap } from '../../shared/network-map.ts';
 import type { HostId } from '../../shared/names.ts';
 import type { Address } from '../../shared/net/address.ts';
-import { type Cidr, addressAt, cidrFamily, hostCidr } from '../../shared/net/cidr.ts';
+import { type Cidr, addressAt, cidrFamily } from '../../shared/net/cidr.ts';
 import { owners } from '../../shared/owners.ts';
 import { type Claim, believeClaims } from './claims.ts';
 import type { Desired, DesiredBridge, DesiredPeer, DesiredRoute, Refusal } from './desired.ts';
@@ -13,9 +13,9 @@ import { isHandshakeFresh } from './endpoints.ts';
 import { planTable } from './firewall.ts';
 import type { Observed } from './observed.ts';
 import { believePeers, orderCandidates } from './peers.ts';
-import { indexRanges, rangeOf } from './ranges.ts';
+import { indexRanges, pointOf, prefixOfOne, rangeOf } from './ranges.ts';
 import { type AttachmentSpec, type HostSettings, linkMark } from './settings.ts';
-import { type Underlay, addressOf, pointOf, readUnderlay, tunnelOverheadBytes } from './underlay.ts';
+import { type Underlay, addressOf, readUnderlay, tunnelOverheadBytes } from './underlay.ts';
 
 export interface Desire {
   readonly desired: Desired;
@@ -43,7 +43,7 @@ export function desire(
     publicKey: settings.publicKey,
     listenPort: settings.listenPort,
     mtu,
-    addresses: own.addresses.map(hostCidr),
+    addresses: own.addresses.map(prefixOfOne),
     peers: desiredPeers(map, believed, claimed.claims, candidates),
     routes: desiredRoutes(settings, claimed.claims, own.addresses, underlay),
     bridge,
@@ -77,7 +77,7 @@ function ownPrefixes(self: HostRecord | undefined, underlay: Underlay): OwnPrefi
     return false;
   };
   const isUsable = (text: string): boolean => underlay.isIpv6Usable || !text.includes(':');
-  const addresses = (self?.addresses ?? []).filter(isUsable).filter((a) => isFree(hostCidr(a), 'the address'));
+  const addresses = (self?.addresses ?? []).filter(isUsable).filter((a) => isFree(prefixOfOne(a), 'the address'));
   const leases = (self?.leases ?? []).filter(isUsable).filter((lease) => isFree(lease, 'the container subnet'));
   return { addresses, leases, refusals };
 }
@@ -128,7 +128,7 @@ function collectClaims(map: NetworkMap, self: HostRecord, believed: readonly Hos
     const add = (prefix: Cidr, kind: Claim['kind']): void => {
       claims.push({ prefix, range: rangeOf(prefix), owner: host.id, kind, isOwn: host === self });
     };
-    for (const address of host.addresses) add(hostCidr(address), 'address');
+    for (const address of host.addresses) add(prefixOfOne(address), 'address');
     for (const lease of host.leases) add(lease, 'lease');
     for (const { prefix } of host.subnets) if (owner.get(prefix) === host.id) add(prefix, 'subnet');
   }

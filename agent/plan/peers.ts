@@ -2,8 +2,9 @@
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { HostRecord } from '../../shared/network-map.ts';
 import type { Refusal } from './desired.ts';
+import { pointOf } from './ranges.ts';
 import type { HostSettings } from './settings.ts';
-import { type Underlay, addressOf, pointOf } from './underlay.ts';
+import { type Underlay, addressOf } from './underlay.ts';
 
 /** A key that two hosts claim belongs to neither, and our own key to no peer. */
 export function believePeers(

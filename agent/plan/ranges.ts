@@ -11,8 +11,33 @@ export interface Range {
   readonly last: string;
 }
 
+/**
+ * Every plan asks for the same prefixes again, and reading them is most of its work. The memory is bounded, holds
+ * nothing but a pure function's answers, and is dropped as a whole when it is full.
+ */
+const known = new Map<string, Range>();
+const mostKnown = 65_536;
+
 /** `cidr` must be a canonical prefix, or an address with its length; host bits are cut off. */
 export function rangeOf(cidr: Cidr | string): Range {
+  const before = known.get(cidr);
+  if (before !== undefined) return before;
+  if (known.size >= mostKnown) known.clear();
+  const range = readRange(cidr);
+  known.set(cidr, range);
+  return range;
+}
+
+/** The range that holds just this address. */
+export function pointOf(address: Address): Range {
+  return rangeOf(prefixOfOne(address));
+}
+
+/** As `hostCidr`, for an address that was parsed before. */
+export const prefixOfOne = (address: Address): Cidr =>
+  (address.includes(':') ? `${address}/128` : `${address}/32`) as Cidr;
+
+function readRange(cidr: string): Range {
   const slash = cidr.lastIndexOf('/');
   const key = keyOf(cidr.slice(0, slash) as Address);
   const length = Number(cidr.slice(slash + 1));

@@ -3,7 +3,7 @@ import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { Observed, ObservedLink, ObservedRoute } from './observed.ts';
-import { type Range, type RangeIndex, indexRanges, keyOf, rangeOf } from './ranges.ts';
+import { type Range, type RangeIndex, indexRanges, pointOf, rangeOf } from './ranges.ts';
 import type { HostSettings } from './settings.ts';
 
 export interface ConnectedPrefix {
@@ -34,8 +34,7 @@ export function readUnderlay(observed: Observed, settings: HostSettings): Underl
     foreignRoutes: new Map(foreign.map((route) => [route.prefix, route])),
     isIpv6Usable: isIpv6Usable(observed),
     mtuTo(address) {
-      const key = keyOf(address);
-      for (const route of byRoute.covering({ first: key, last: key })) {
+      for (const route of byRoute.covering(pointOf(address))) {
         return observed.links.get(route.device ?? '')?.mtu;
       }
       return undefined;
@@ -46,11 +45,6 @@ export function readUnderlay(observed: Observed, settings: HostSettings): Underl
 export function addressOf(endpoint: Endpoint): Address {
   const colon = endpoint.lastIndexOf(':');
   return (endpoint.startsWith('[') ? endpoint.slice(1, colon - 1) : endpoint.slice(0, colon)) as Address;
-}
-
-export function pointOf(address: Address): Range {
-  const key = keyOf(address);
-  return { first: key, last: key };
 }
 
 function connectedPrefixes(observed: Observed, isOurs: (name: string) => boolean): ConnectedPrefix[] {
