@@ -104,7 +104,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   const start = (): void => {
     if (isStopped) return;
     wanted += 1;
-    running ??= run().finally(() => (running = undefined));
+    running ??= run();
   };
   const look = (): void => later('look', gatherMs, lookNow);
   const lookNow = (): void => {
@@ -112,14 +112,21 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     start();
   };
   const isDue = (): boolean => done < wanted && !isStopped;
+  /** Ends in the same turn in which it finds nothing to do, so no wake falls between. */
   const run = async (): Promise<void> => {
-    while (isDue()) {
-      const pass = wanted;
-      await onePass();
-      done = pass;
-      const ready = waiters.filter((waiter) => waiter.pass <= done);
-      waiters = waiters.filter((waiter) => waiter.pass > done);
-      for (const { resolve } of ready) resolve(reached);
+    try {
+      while (isDue()) {
+        const pass = wanted;
+        await onePass();
+        done = pass;
+        const ready = waiters.filter((waiter) => waiter.pass <= done);
+        waiters = waiters.filter((waiter) => waiter.pass > done);
+        for (const { resolve } of ready) resolve(reached);
+      }
+    } catch (error) {
+      log.error({ err: error }, 'the reconciler broke');
+    } finally {
+      running = undefined;
     }
   };
 

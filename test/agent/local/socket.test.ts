@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { pino } from 'pino';
+import type { LocalHandlers } from '../../../agent/local/api.ts';
+import { createAgentCall } from '../../../agent/local/client.ts';
+import { listenLocally, socketPath } from '../../../agent/local/server.ts';
+import { WarrenError } from '../../../shared/errors.ts';
+
+const log = pino({ level: 'silent' });
+const no = (): Promise<never> => Promise.reject(new WarrenError('no-lease', 'not in this test'));
+const handlers: LocalHandlers = {
+  status: no,
+  attach: no,
+  detach: () => Promise.resolve({}),
+  attachments: () => Promise.resolve({ items: [] }),
+  ping: no,
+  leave: no,
+  reload: no,
+};
+const codeIs = (code: string) => (error: unknown) => error instanceof WarrenError && error.code === code;
+
+let dir: string;
+beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'warren-socket-'))));
+afterEach(() => rmSync(dir, { recursive: true }));
+
+test('only root reaches the socket, and errors keep their code', async () => {
+  const local = await listenLocally(dir, log);
+  local.serve(handlers);
+  assert.equal(statSync(socketPath(dir)).mode & 0o777, 0o600);
+  assert.equal(statSync(dir).mode & 0o777, 0o700);
+  const call = createAgentCall(dir);
+  assert.deepEqual(await call('attachments', {}), { items: [] });
+  await assert.rejects(call('ping', { host: 'a', count: 1 }), codeIs('no-lease'));
+  await assert.rejects(call('ping', { host: 'a', count: 0 }), codeIs('request-invalid'));
+  await local.close();
+  await assert.rejects(call('attachments', {}), codeIs('agent-not-running'));
+});
+
+test('of many that start at once exactly one listens', async () => {
+  const starts = await Promise.allSettled(Array.from({ length: 8 }, () => listenLocally(dir, log)));
+  const listening = starts.filter((start) => start.status === 'fulfilled');
+  assert.equal(listening.length, 1);
+  for (const start of starts) {
+    if (start.status === 'rejected') assert.ok(codeIs('agent-running')(start.reason), String(start.reason));
+    else await start.value.close();
+  }
+});
+
+test('a socket that a dead agent left is no hindrance, one that is alive is', async () => {
+  writeFileSync(socketPath(dir), '');
+  const local = await listenLocally(dir, log);
+  await assert.rejects(listenLocally(dir, log), codeIs('agent-running'));
+  await local.close();
+  const foreign = createServer().listen(socketPath(dir));
+  await new Promise((resolve) => foreign.once('listening', resolve));
+  await assert.rejects(listenLocally(dir, log), codeIs('agent-running'));
+  await new Promise((resolve) => foreign.close(resolve));
+});
