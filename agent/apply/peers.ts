@@ -1,42 +1,29 @@
 /**
- * Peers, by `wg set` and `wg addconf`, which leave every peer that is not named alone (`setconf` and `syncconf` lose
- * packets, so they are never used). `addconf` empties the allowed IPs of a peer it names without any, so it is used
- * for whole peers only.
+ * Peers, by `wg set`, which leaves every peer that is not named alone (`setconf` and `syncconf` lose packets, so they are
+ * never used). By arguments also where they are many: `wg addconf` opens a file, and the standard input that Node gives
+ * to a program is a socket, which cannot be opened as `/dev/stdin`.
  */
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { StepFailure } from '../apply.ts';
-import type { PeerSet, Step } from '../plan/step.ts';
+import type { Step } from '../plan/step.ts';
 import type { Argv, System } from '../system/run.ts';
-import { peerArguments, peerSections } from '../system/wg.ts';
+import { peerArguments } from '../system/wg.ts';
 
 export type PeerStep = Extract<Step, { kind: 'peer-set' | 'peer-endpoint' | 'peer-remove' }>;
 
-/** Up to this many peers travel as arguments, more of them as text on standard input. */
-const mostByArguments = 8;
-/** Peers per command where only arguments will do; keeps argv far below the kernel's limit of 2 MiB. */
-const argumentsChunk = 500;
+/** Peers per command; keeps argv far below the kernel's limit of 2 MiB. */
+const peersPerCommand = 500;
 /** How many commands may go into finding the peers that make a batch fail. */
 const searchBudget = 64;
 
 export async function applyPeers(system: System, steps: readonly PeerStep[]): Promise<StepFailure[]> {
   const failures: StepFailure[] = [];
   const budget = { left: searchBudget };
-  for (const chunk of chunksOf(steps)) failures.push(...(await applyChunk(system, chunk, budget)));
+  for (let i = 0; i < steps.length; i += peersPerCommand) {
+    failures.push(...(await applyChunk(system, steps.slice(i, i + peersPerCommand), budget)));
+  }
   return failures;
 }
-
-/** Neighbours that fit in one command: whole peers as text, anything else as arguments. */
-function chunksOf(steps: readonly PeerStep[]): PeerStep[][] {
-  const asText = steps.filter(isPlainSet);
-  const isText = asText.length > mostByArguments;
-  const byArguments = isText ? steps.filter((step) => !isPlainSet(step)) : steps;
-  const chunks: PeerStep[][] = isText ? [asText] : [];
-  for (let i = 0; i < byArguments.length; i += argumentsChunk) chunks.push(byArguments.slice(i, i + argumentsChunk));
-  return chunks;
-}
-
-const isPlainSet = (step: PeerStep): step is PeerStep & PeerSet =>
-  step.kind === 'peer-set' && step.isPresharedKeyCleared === undefined;
 
 /** A batch that fails is halved until the peers at fault are alone. */
 async function applyChunk(
@@ -67,15 +54,6 @@ async function applyTogether(system: System, steps: readonly PeerStep[]): Promis
   const [first] = steps;
   if (first === undefined) return;
   const { interfaceName } = first;
-  const sets = steps.filter(isPlainSet);
-  if (sets.length === steps.length && sets.length > mostByArguments) {
-    await system.run({
-      argv: ['wg', 'addconf', interfaceName, '/dev/stdin'],
-      input: peerSections(sets),
-      timeoutMs: 60_000,
-    });
-    return;
-  }
   const argv: Argv = ['wg', 'set', interfaceName, ...steps.flatMap(argumentsOf)];
   await system.run({ argv, timeoutMs: 60_000 });
 }

@@ -1,4 +1,4 @@
-/** WireGuard's own tool: `wg show`, `wg set`, `wg addconf` (wg(8)). Keys of peers by argv, our private key by file only. */
+/** WireGuard's own tool: `wg show`, `wg set` (wg(8)). Keys of peers by argv, our private key by file only. */
 import type { Cidr } from '../../shared/net/cidr.ts';
 import { type Endpoint, parseEndpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
@@ -71,20 +71,4 @@ export function peerArguments(peer: PeerSet): string[] {
     'allowed-ips',
     peer.allowedIps.join(','),
   ];
-}
-
-/** The same for many peers at once, as `wg addconf` reads it; it leaves every peer that is not named alone. */
-export function peerSections(peers: readonly PeerSet[]): string {
-  return peers
-    .map((peer) =>
-      [
-        '[Peer]',
-        `PublicKey = ${peer.publicKey}`,
-        ...(peer.allowedIps.length === 0 ? [] : [`AllowedIPs = ${peer.allowedIps.join(', ')}`]),
-        ...(peer.endpoint === undefined ? [] : [`Endpoint = ${peer.endpoint}`]),
-        `PersistentKeepalive = ${peer.keepaliveSeconds}`,
-        '',
-      ].join('\n'),
-    )
-    .join('\n');
 }

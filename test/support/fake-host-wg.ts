@@ -1,4 +1,4 @@
-/** A WireGuard interface of a fake host: `wg show|set|addconf`, with the kernel's way of moving allowed IPs. */
+/** A WireGuard interface of a fake host: `wg show|set`, with the kernel's way of moving allowed IPs. */
 import { Refusal } from './fake-host-refusal.ts';
 
 export interface FakePeer {
@@ -56,22 +56,6 @@ export class FakeWireguard {
       else if (word === 'persistent-keepalive') peer.keepalive = keepalive(next());
       else if (word === 'allowed-ips') this.#allow(peer, next());
       else throw new Error(`the fake host does not know 'wg set … ${word}'`);
-    }
-  }
-
-  addConfiguration(text: string): void {
-    let peer: FakePeer | undefined;
-    for (const line of text.split('\n')) {
-      if (line === '' || line === '[Peer]') continue;
-      const [name, value = ''] = line.split(' = ');
-      if (name === 'PublicKey') {
-        peer = this.#peer(value);
-        this.#allow(peer, '');
-      } else if (peer === undefined) throw new Refusal(`Line unrecognized: '${line}'`);
-      else if (name === 'AllowedIPs') this.#allow(peer, value.replaceAll(' ', ''));
-      else if (name === 'Endpoint') peer.endpoint = value;
-      else if (name === 'PersistentKeepalive') peer.keepalive = keepalive(value);
-      else throw new Refusal(`Line unrecognized: '${line}'`);
     }
   }
 

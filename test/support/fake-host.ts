@@ -69,7 +69,7 @@ export class FakeHost {
     const [tool, ...rest] = commandLine.split(' ');
     if (tool === 'ip') this.#batchLine(this.main, rest);
     else if (tool === 'nft') this.#tell('nft', this.nft.script(rest.join(' ')));
-    else if (tool === 'wg') this.#wg(rest, undefined);
+    else if (tool === 'wg') this.#wg(rest);
     else throw new Error(`the fake host cannot do '${commandLine}' by hand`);
   }
 
@@ -146,7 +146,7 @@ export class FakeHost {
     const line = args.join(' ');
     if (line === '--version' || line === '-V') return ok(`${tool.split('/').at(-1)} v0.0.20231211\n`);
     if (tool === 'ip') return this.#ip(this.main, args, input);
-    if (tool === 'wg') return ok(this.#wg(args, input));
+    if (tool === 'wg') return ok(this.#wg(args));
     if (tool === 'nft') return this.#nft(line, input);
     if (tool === 'nsenter') return this.#enter(args, input);
     if (tool.endsWith('wireguard-go') && args.length === 1) return ok(this.#makeTunnel(args[0] ?? '', 'tun'));
@@ -202,13 +202,12 @@ export class FakeHost {
     return '';
   }
 
-  #wg(args: readonly string[], input: string | undefined): string {
+  #wg(args: readonly string[]): string {
     const [verb, name = '', ...rest] = args;
     const device = this.wireguard.get(name);
     if (device === undefined) throw new Refusal(`Unable to access interface: No such device`);
     if (verb === 'show') return device.show(rest[0]);
     if (verb === 'set') device.set(rest, this.#options.publicKeyOf ?? derivePublicKey);
-    else if (verb === 'addconf' && rest[0] === '/dev/stdin') device.addConfiguration(input ?? '');
     else throw new Error(`the fake host does not know 'wg ${args.join(' ')}'`);
     return '';
   }

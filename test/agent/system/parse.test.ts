@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseBatchErrors, parseLinks, parseRoutes } from '../../../agent/system/ip.ts';
 import { parseListing } from '../../../agent/system/nft.ts';
-import { parseDump, peerSections } from '../../../agent/system/wg.ts';
+import { parseDump } from '../../../agent/system/wg.ts';
 import { concernsLinks, concernsTable } from '../../../agent/system/monitor.ts';
-import { parseEndpoint } from '../../../shared/net/endpoint.ts';
-import { parseCidr } from '../../../shared/net/cidr.ts';
 import { parsePublicKey } from '../../../shared/wireguard.ts';
 import { settingsOf } from '../../support/agent-fixture.ts';
 import { publicKeyOf } from '../../support/mesh-map.ts';
@@ -39,24 +37,6 @@ test('a dump of wg gives every peer, and not the private key', () => {
 test('an interface without a key has none', () => {
   assert.equal(parseDump('(none)\t(none)\t40000\toff\n')?.publicKey, undefined);
   assert.equal(parseDump(''), undefined);
-});
-
-test('many peers are written as addconf reads them', () => {
-  const [first, second] = [2, 3].map((n) => parsePublicKey(publicKeyOf(n)));
-  const base = { kind: 'peer-set', interfaceName: 'warren0', keepaliveSeconds: 25 } as const;
-  const text = peerSections([
-    {
-      ...base,
-      publicKey: first as never,
-      allowedIps: [parseCidr('10.86.0.2/32'), parseCidr('fd00::2/128')],
-      endpoint: parseEndpoint('192.0.2.2:1'),
-    },
-    { ...base, publicKey: second as never, allowedIps: [] },
-  ]);
-  assert.equal(
-    text,
-    `[Peer]\nPublicKey = ${first}\nAllowedIPs = 10.86.0.2/32, fd00::2/128\nEndpoint = 192.0.2.2:1\nPersistentKeepalive = 25\n\n[Peer]\nPublicKey = ${second}\nPersistentKeepalive = 25\n`,
-  );
 });
 
 test('links keep what planning needs; link-local addresses are left out', () => {
