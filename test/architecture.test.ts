@@ -31,7 +31,7 @@ const rules: Rule[] = [
   { from: ['cli/server/'], to: ['agent/', 'cli/admin/', 'cli/host/'], why: 'a server needs no agent code' },
   {
     from: ['agent/', 'server/', 'shared/', 'cli/'],
-    not: ['agent/system/run.ts'],
+    not: ['agent/system/run.ts', 'agent/install/build.ts', 'agent/install/bundle.ts'],
     to: ['execa', 'node:child_process'],
     why: 'external programs run in one place, without a shell, with a timeout',
   },

@@ -37,6 +37,8 @@ export interface Feed {
   broadcastStanding(hostId: HostId): void;
   disconnect(hostId: HostId, reason: string): void;
   isOnline(hostId: HostId): boolean;
+  /** The newest revision that changed what hosts must know; who has it has all later ones, until the next. */
+  mapRevision(): number;
   onlineCount(): number;
   /** Ends all streams and takes no new ones. */
   drain(): Promise<void>;
@@ -143,6 +145,7 @@ export function createFeed(options: FeedOptions): Feed {
     broadcastStanding: (hostId) => sessions.get(hostId)?.wake(true),
     disconnect: (hostId, reason) => sessions.get(hostId)?.end(reason),
     isOnline: (hostId) => sessions.has(hostId),
+    mapRevision: () => wanted,
     onlineCount: () => sessions.size,
     async drain() {
       isDraining = true;

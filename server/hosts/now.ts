@@ -5,7 +5,10 @@ import type { StoredHost } from '../store/hosts.ts';
 export interface NowOfHost {
   readonly isOnline: boolean;
   readonly seenAt: number | null;
-  /** Null where the host's map is of another epoch: its revisions count something else. */
+  /**
+   * The revision of the mesh the host stands at: revisions after its own that changed nothing hosts must know count as
+   * applied. Null where its map is of another epoch: those revisions count something else.
+   */
   readonly appliedRevision: number | null;
   readonly agentVersion: string | null;
 }
@@ -18,6 +21,8 @@ export function nowOfHost({ feed, live, store }: Pick<Deps, 'feed' | 'live' | 's
     return { isOnline, seenAt, appliedRevision, agentVersion };
   }
   const { applied, seenAt, agentVersion } = report;
-  const appliedRevision = applied?.epoch === store.position().epoch ? applied.revision : null;
+  const { epoch, revision } = store.position();
+  const own = applied?.epoch === epoch ? applied.revision : null;
+  const appliedRevision = own !== null && own >= feed.mapRevision() ? revision : own;
   return { isOnline, seenAt, appliedRevision, agentVersion };
 }
