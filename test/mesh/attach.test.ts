@@ -35,7 +35,7 @@ test('attach answers address, gateway, interface and MTU, and the namespace has 
   await makeNamespace(namespace);
   const answer = await attach(`netns:${namespace}`);
   const { stdout } = await host.run(['ip', '-n', namespace, '-4', '-o', 'addr', 'show', 'dev', answer.interface]);
-  assert.match(stdout, new RegExp(`inet ${answer.address.replaceAll('.', '\\.')} `));
+  assert.match(stdout, new RegExp(`inet ${answer.address.split('/')[0]?.replaceAll('.', '\\.')}/24 `));
   const { stdout: route } = await host.run(['ip', '-n', namespace, 'route', 'show', 'default']);
   assert.match(route, new RegExp(`via ${answer.gateway.replaceAll('.', '\\.')} dev ${answer.interface}`));
   const { stdout: link } = await host.run(['ip', '-n', namespace, 'link', 'show', answer.interface]);
