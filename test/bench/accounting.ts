@@ -6,9 +6,20 @@ const ticksPerSecond = 100;
 
 /** CPU seconds a process has used, all its threads together; 0 when it is gone. */
 export async function cpuSecondsOf(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const fields = await statFields(pid);
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerSecond;
+}
+
+/** The same with the children it has waited for. */
+export async function cpuSecondsWithChildrenOf(pid: number): Promise<number> {
+  const fields = await statFields(pid);
+  return [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields[i] ?? 0), 0) / ticksPerSecond;
+}
+
+/** From `state` on, which is field 3 of proc(5). */
+async function statFields(pid: number): Promise<string[]> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
 /** CPU seconds the whole machine has spent on anything but idling and waiting for disks. */

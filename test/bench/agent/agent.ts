@@ -6,7 +6,9 @@ import { makeNamespace, runInside } from '../../support/namespace.ts';
 import { makeUnderlay } from '../../support/underlay.ts';
 import { type BenchContext, builtFile, interfaceOf, namespaceOf } from '../context.ts';
 import type { SectionResult } from '../figures.ts';
+import { type Idle, measureIdle } from './idle.ts';
 import { judgeAgent } from './judge.ts';
+import { measureMesh } from './mesh.ts';
 import type { ReconcileFigures } from './reconcile-process.ts';
 
 export type Kernel = 'fake' | 'real';
@@ -16,12 +18,21 @@ export interface Reconciled extends ReconcileFigures {
   readonly peers: number;
 }
 
+const idleCases = [
+  { peers: 100, isLive: true },
+  { peers: 1000, isLive: false },
+];
+
 export async function benchAgent(context: BenchContext): Promise<SectionResult> {
   const reconciled: Reconciled[] = [];
   for (const peers of context.isQuick ? [10, 100] : [100, 1000, 5000]) {
     for (const kernel of ['fake', 'real'] as const) reconciled.push(await reconcile(context, kernel, peers));
   }
-  return judgeAgent(reconciled);
+  const idle: Idle[] = [];
+  for (const one of context.isQuick ? [{ peers: 5, isLive: true }] : idleCases) {
+    idle.push(...(await measureIdle(context, one)));
+  }
+  return judgeAgent(reconciled, idle, await measureMesh(context, context.isQuick ? [2, 4] : [2, 10, 50]));
 }
 
 async function reconcile(context: BenchContext, kernel: Kernel, peers: number): Promise<Reconciled> {

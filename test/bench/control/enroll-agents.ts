@@ -61,7 +61,8 @@ async function enroll({ host, port, ca }: Place, token: string, agent: Simulated
 }
 
 /** One declared and two local ones, as a machine behind an address translator has. Benchmark addresses (RFC 2544). */
-export function endpointsOf({ number }: SimulatedAgent, listenPort: number) {
+export function endpointsOf({ number, endpoint }: SimulatedAgent, listenPort: number) {
+  if (endpoint !== undefined) return { listenPort, declaredEndpoints: [endpoint], localEndpoints: [] };
   const [high, low] = [number >> 8, number & 255];
   return {
     listenPort,

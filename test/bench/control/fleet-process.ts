@@ -6,7 +6,7 @@ import { serveCalls } from './calls.ts';
 import { monotonicMs } from './clock.ts';
 import { enrollAgents } from './enroll-agents.ts';
 import { succeeded, send } from './https.ts';
-import { type FeedStart, type Place, SimulatedAgent } from './simulated-agent.ts';
+import { type FeedStart, type Place, SimulatedAgent, type Tunnel } from './simulated-agent.ts';
 import { sendReports } from './send-reports.ts';
 
 export interface Wave {
@@ -28,9 +28,9 @@ const calls = {
     place = given;
   },
   /** Makes keys and certificate requests for agents that are not enrolled yet. */
-  async prepare(from: number, count: number): Promise<void> {
+  async prepare(from: number, count: number, tunnels: readonly Tunnel[]): Promise<void> {
     for (let i = 0; i < count; i += 1) {
-      const agent = new SimulatedAgent(from + i);
+      const agent = new SimulatedAgent(from + i, tunnels[i]);
       await agent.prepare();
       agents.push(agent);
     }

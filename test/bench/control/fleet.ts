@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { type BenchContext, builtFile, startInside } from '../context.ts';
 import { type Remote, connectCalls } from './calls.ts';
 import type { FleetCalls, Wave } from './fleet-process.ts';
-import type { FeedStart, Place } from './simulated-agent.ts';
+import type { FeedStart, Place, Tunnel } from './simulated-agent.ts';
 
 export interface Fleet {
   readonly size: () => number;
   /** Adds agents until there are `size`, enrolled through the API; answers hosts per second of the new ones. */
-  grow(size: number, token: string): Promise<Growth>;
+  grow(size: number, token: string, tunnels?: readonly Tunnel[]): Promise<Growth>;
   setPlace(place: Place): Promise<void>;
   connect(start: FeedStart): Promise<WaveResult>;
   disconnect(): Promise<void>;
@@ -63,10 +63,10 @@ export async function createFleet(context: BenchContext, namespace: string): Pro
   return {
     size: () => size,
     setPlace: async (place) => void (await Promise.all([...both, operator].map((one) => one.call('setPlace', place)))),
-    async grow(wanted, token) {
+    async grow(wanted, token, tunnels = []) {
       const half = Math.ceil((wanted - size) / 2);
-      await first.call('prepare', size, half);
-      await second.call('prepare', size + half, wanted - size - half);
+      await first.call('prepare', size, half, tunnels.slice(0, half));
+      await second.call('prepare', size + half, wanted - size - half, tunnels.slice(half));
       size = wanted;
       const parts = await each((one) => one.call('enroll', token, connectionsPerProcess));
       const began = Math.min(...parts.map((part) => part.startedAt));

@@ -16,6 +16,12 @@ export interface Place {
   readonly ca: string;
 }
 
+/** A real WireGuard interface that stands for the agent's. */
+export interface Tunnel {
+  readonly publicKey: string;
+  readonly endpoint: string;
+}
+
 export interface FeedStart {
   /** What the agent claims to have; undefined asks for the full map. */
   readonly cursor: string | undefined;
@@ -29,7 +35,9 @@ const answers = ['event: current', 'event: delta', 'event: map'];
 export class SimulatedAgent {
   readonly number: number;
   readonly name: string;
-  readonly publicKey = randomBytes(32).toString('base64');
+  readonly publicKey: string;
+  /** Where its tunnel is said to be; undefined for one that does not exist. */
+  readonly endpoint: string | undefined;
   readonly identityKey = makeIdentityKey();
   csr = '';
   hostId = '';
@@ -43,8 +51,10 @@ export class SimulatedAgent {
   #session: Buffer | undefined;
   #socket: TLSSocket | undefined;
 
-  constructor(number: number) {
+  constructor(number: number, tunnel?: Tunnel) {
     this.number = number;
+    this.publicKey = tunnel?.publicKey ?? randomBytes(32).toString('base64');
+    this.endpoint = tunnel?.endpoint;
     this.name = `sim-${String(number).padStart(5, '0')}`;
   }
 
