@@ -46,7 +46,7 @@ export interface WireFact {
 
 export interface Facts {
   readonly hosts: readonly HostFact[];
-  /** Seconds from the start of the last `warren join` until its container reached another host's. */
+  /** Seconds from the start of the last `warren join` until a container on that host reached those of all others. */
   readonly joinToPacketSeconds: number;
   readonly backend: string;
   readonly paths: readonly PathFact[];

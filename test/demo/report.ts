@@ -43,13 +43,13 @@ function factLines(facts: Facts): string[] {
   return [
     ['WireGuard', facts.backend],
     ['paths that work', `${reached} of ${facts.paths.length}, each with its real source address`],
-    ['last join to first packet', `${facts.joinToPacketSeconds.toFixed(1)} s, starting two containers included`],
+    ['last join to its container reaching all others', `${facts.joinToPacketSeconds.toFixed(1)} s`],
     ...facts.throughput.map((one) => [`${one.from} to ${one.to}`, `${one.megabitsPerSecond} Mbit/s, one TCP stream`]),
     ...facts.disturbances.map((one) => [
       one.what,
       `${one.lost} of ${one.sent} packets lost, longest round trip ${one.longestMs.toFixed(0)} ms`,
     ]),
-  ].map(([name = '', value = '']) => `  ${name.padEnd(46)}${value}`);
+  ].map(([name = '', value = '']) => `  ${name.padEnd(48)}${value}`);
 }
 
 /** Each host's own words. */

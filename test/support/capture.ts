@@ -12,40 +12,28 @@ export interface Capture {
 
 export interface Recording {
   readonly packets: readonly Packet[];
-  /** Packets the recorder missed, by tcpdump's own count. */
+  /** Packets the recorder missed, by tcpdump's own count, or did not keep whole. */
   readonly missed: number;
   /** How often a text stands anywhere in what was recorded. */
   count(text: string): number;
 }
 
-/** Each packet once, where it comes in. */
+/**
+ * Each packet once, where it comes in. Handed over at once, so that none is still in a buffer when the recording ends;
+ * in that mode the kernel keeps one slot of the largest size per packet, hence the limit on size and the large buffer.
+ */
 export async function startCapture(namespace: string, file: string, ...filter: string[]): Promise<Capture> {
-  const argv = [
-    'tcpdump',
-    '-i',
-    'any',
-    '-Q',
-    'in',
-    '-n',
-    '-U',
-    '-s',
-    '0',
-    '--immediate-mode',
-    '-B',
-    '16384',
-    '-Z',
-    'root',
-    '-w',
-    file,
-  ];
-  const tcpdump = startProcess(inside(namespace, [...argv, ...filter]), { logFile: `${file}.log` });
+  const kibibytes = filter.length === 0 ? 65_536 : 8_192;
+  const argv = `tcpdump -i any -Q in -n -U --immediate-mode -s 32000 -B ${kibibytes} -Z root -w`.split(' ');
+  const tcpdump = startProcess(inside(namespace, [...argv, file, ...filter]), { logFile: `${file}.log` });
   await until('tcpdump listens', { seconds: 10, everyMilliseconds: 20 }, () => /listening on/.test(tcpdump.output()));
   return {
     async stop() {
       await tcpdump.stop('SIGINT');
       const bytes = await readFile(file);
-      const missed = Number(/(\d+) packets? dropped by kernel/.exec(tcpdump.output())?.[1] ?? 0);
-      return { packets: readPackets(bytes), missed, count: (text) => countIn(bytes, text) };
+      const dropped = Number(/(\d+) packets? dropped by kernel/.exec(tcpdump.output())?.[1] ?? 0);
+      const { packets, cut } = readPackets(bytes);
+      return { packets, missed: dropped + cut, count: (text) => countIn(bytes, text) };
     },
   };
 }

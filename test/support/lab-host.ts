@@ -1,5 +1,6 @@
 /** One host of a lab: a namespace on the underlay, a Warren agent with its own folders, and containers. */
 import { join } from 'node:path';
+import { createAgentCall } from '../../agent/local/client.ts';
 import { type CommandOptions, type CommandResult, run } from './command.ts';
 import { type LabContainer, makeContainer } from './lab-container.ts';
 import { inside, runInside } from './namespace.ts';
@@ -69,11 +70,14 @@ export function createLabHost(place: HostPlace): LabHost {
   return host;
 }
 
+/** Asks the agent's socket until it agrees, because a process a question is dear; the real command has the last word. */
 async function waitUntil(host: LabHost, check: 'ready' | 'live', seconds: number): Promise<void> {
+  const call = createAgentCall(host.runDir);
   try {
-    await until(`${host.name} is ${check}`, { seconds, everyMilliseconds: 100 }, async () => {
-      const { exitCode, stdout, stderr } = await host.warren(['status', '--check', check], { okCodes: 'any' });
-      if (exitCode !== 0) throw new Error(`${stdout}\n${stderr}`);
+    await until(`${host.name} is ${check}`, { seconds, everyMilliseconds: 30 }, async () => {
+      const { isReady, waitingFor } = await call('status', {});
+      if (check === 'ready' && !isReady) throw new Error(`not ready: ${waitingFor ?? ''}`);
+      await host.warren(['status', '--check', check]);
       return true;
     });
   } catch (error) {

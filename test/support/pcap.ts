@@ -20,19 +20,21 @@ const linkTypes: Readonly<Record<number, { header: number; type: number }>> = {
   276: { header: 20, type: 0 },
 };
 
-/** Throws on a file that is not a capture; a packet cut off at the end is left out. */
-export function readPackets(file: Buffer): Packet[] {
+/** Throws on a file that is not a capture. `cut` counts packets of which only the beginning was kept. */
+export function readPackets(file: Buffer): { packets: Packet[]; cut: number } {
   if (file.readUInt32LE(0) !== 0xa1b2c3d4) throw new Error('not a little-endian pcap file');
   const link = linkTypes[file.readUInt32LE(20)];
   if (link === undefined) throw new Error(`link type ${file.readUInt32LE(20)} is not known here`);
   const packets: Packet[] = [];
+  let cut = 0;
   for (let at = 24; at + 16 <= file.length;) {
     const length = file.readUInt32LE(at + 8);
     const frame = file.subarray(at + 16, at + 16 + length);
+    if (file.readUInt32LE(at + 12) > length || frame.length < length) cut += 1;
     if (frame.length === length) packets.push(readFrame(frame.readUInt16BE(link.type), frame.subarray(link.header)));
     at += 16 + length;
   }
-  return packets;
+  return { packets, cut };
 }
 
 function readFrame(type: number, data: Buffer): Packet {
