@@ -7,13 +7,14 @@ import type { WarrenError } from '../shared/errors.ts';
 import { asWarrenError } from '../shared/errors.ts';
 import type { HostId } from '../shared/names.ts';
 import type { HostRecord, NetworkMap } from '../shared/network-map.ts';
-import type { Standing } from '../shared/protocol.ts';
+import type { Cursor, Standing } from '../shared/protocol.ts';
 import type { Fault } from './failures.ts';
 import type { State } from './state.ts';
 
 export interface Membership {
   map(): NetworkMap | undefined;
-  /** The map as it may be used: a host that is cut off keeps at most itself. */
+  cursor(): Cursor | undefined;
+  /** The map as it may be used: a host that is cut off keeps at most itself, also where it has no map. */
   usable(): NetworkMap | undefined;
   self(): HostRecord | undefined;
   state(): Standing['state'] | 'removed' | 'unknown';
@@ -37,20 +38,21 @@ export function openMembership(options: {
 }): Membership {
   const { selfId, log } = options;
   let map = options.saved;
-  let verdict: 'disabled' | 'removed' | undefined;
-  let standing: Standing | undefined;
+  let standing: Standing['state'] | 'removed' | 'unknown' = 'unknown';
   let firstSeenAt = seenSince(new Map(), map, options.now);
   const saver = createSaver(options.state, log);
 
   return {
     map: () => map,
+    cursor: () => map && { epoch: map.epoch, revision: map.revision },
     usable: () => {
-      if (map === undefined || verdict === undefined) return map;
-      // A disabled host may come back and keeps its own addresses; a removed one has none.
-      return { ...map, hosts: verdict === 'disabled' ? map.hosts.filter((host) => host.id === selfId) : [] };
+      if (standing === 'active' || standing === 'unknown') return map;
+      // A disabled host may come back and keeps its own addresses; one without a part in the mesh has none.
+      const kept = standing === 'disabled' ? map?.hosts.filter((host) => host.id === selfId) : undefined;
+      return { ...(map ?? emptyMap), hosts: kept ?? [] };
     },
     self: () => map?.hosts.find((host) => host.id === selfId),
-    state: () => verdict ?? standing?.state ?? 'unknown',
+    state: () => standing,
     firstSeenAt: () => firstSeenAt,
     take: (taken, now) => {
       map = taken;
@@ -58,22 +60,31 @@ export function openMembership(options: {
       saver.save(taken);
     },
     stand: (told) => {
-      standing = told;
-      verdict = told.state === 'disabled' ? 'disabled' : undefined;
+      // What a removal took from the disk comes back with the host.
+      if (standing === 'removed' && map !== undefined) saver.save(map);
+      standing = told.state;
     },
     refuse: (error) => {
-      const before = verdict;
-      if (error.code === 'host-disabled') verdict = 'disabled';
+      const before = standing;
+      if (error.code === 'host-disabled') standing = 'disabled';
       if (error.code === 'host-removed') {
-        verdict = 'removed';
+        standing = 'removed';
         saver.save(undefined);
       }
-      return verdict !== before;
+      return standing !== before;
     },
     faults: () => saver.faults(),
     saved: () => saver.idle(),
   };
 }
+
+/** What a host without a map may use once the server has said that it is cut off: nothing. */
+const emptyMap: NetworkMap = {
+  epoch: '',
+  revision: 0,
+  mesh: { overlayPools: [], containerPools: [], mtu: 1420, keepaliveSeconds: 0 },
+  hosts: [],
+};
 
 function seenSince(before: ReadonlyMap<HostId, number>, map: NetworkMap | undefined, now: number): Map<HostId, number> {
   return new Map((map?.hosts ?? []).map((host) => [host.id, before.get(host.id) ?? now]));

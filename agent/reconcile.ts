@@ -24,6 +24,8 @@ import { showInterface } from './system/wg.ts';
 /** What a pass works on; asked for anew by each. */
 export interface Inputs {
   readonly map: NetworkMap;
+  /** What is reached when the map is in the kernel; undefined where no map came from the server. */
+  readonly cursor: Cursor | undefined;
   readonly settings: HostSettings;
   readonly attachments: readonly AttachmentSpec[];
 }
@@ -139,8 +141,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       if (inputs === undefined) return;
       const outcome = await converge(inputs);
       ({ faults, desired } = outcome);
-      if (!faults.some((fault) => basicKinds.has(fault.kind)))
-        applied = { epoch: inputs.map.epoch, revision: inputs.map.revision };
+      if (!faults.some((fault) => basicKinds.has(fault.kind))) applied = inputs.cursor;
     } catch (error) {
       isStale = true;
       faults = [{ kind: 'observe', subject: 'host', why: asWarrenError(error).message }];

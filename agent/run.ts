@@ -87,7 +87,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     await attachments.refresh(leases());
     const serverAddress = link.path()?.server ?? literalServer(host);
     const known = serverAddress === undefined ? settings : { ...settings, serverAddress };
-    return { map, settings: known, attachments: attachments.specs(leases()) };
+    return { map, cursor: membership.cursor(), settings: known, attachments: attachments.specs(leases()) };
   };
   const onReached = (reached: Reached): void => {
     backend.look(reached, settings, () => reportIfChanged());

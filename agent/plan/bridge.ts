@@ -22,6 +22,7 @@ export function planTunnel(desired: Desired, observed: Observed): LinkSteps {
     const why = whyNotOurTunnel(desired, link, observed);
     if (why !== undefined) return refused(interfaceName, why);
   }
+  if (link === undefined && !desired.isMember) return { ...nothing, isUsable: false };
   const creates: Step[] = [];
   if (link === undefined) {
     creates.push({ kind: 'wireguard-create', interfaceName, mark, why: 'the interface is missing' });

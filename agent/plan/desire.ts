@@ -1,6 +1,6 @@
 /**
  * Makes the wanted state of this host of its map. A host that is not in its own map (removed, disabled, not approved)
- * keeps its links and loses addresses, peers and routes.
+ * keeps the links it has and loses addresses, peers and routes.
  */
 import type { HostRecord, NetworkMap } from '../../shared/network-map.ts';
 import type { HostId } from '../../shared/names.ts';
@@ -38,6 +38,7 @@ export function desire(
   const mtu = tunnelMtu(map.mesh.mtu, underlay, candidates.values());
   const bridge = planGateway(settings, own.leases, mtu);
   const desired: Desired = {
+    isMember: self !== undefined,
     interfaceName: settings.interfaceName,
     mark: linkMark(settings),
     publicKey: settings.publicKey,

@@ -10,6 +10,8 @@ import type { PublicKey } from '../../shared/wireguard.ts';
 import type { AttachmentSpec } from './settings.ts';
 
 export interface Desired {
+  /** False where the map does not name this host: what is there is emptied, nothing is made anew. */
+  readonly isMember: boolean;
   readonly interfaceName: string;
   /** Alias of every link the agent makes. */
   readonly mark: string;

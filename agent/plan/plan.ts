@@ -30,7 +30,7 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
   const routes = tunnel.isUsable ? planRoutes(desired, observed) : none;
   const steps = [
     ...planTable(desired, observed),
-    ...planSysctls(observed),
+    ...(desired.isMember ? planSysctls(observed) : []),
     ...tunnel.creates,
     ...bridge.creates,
     ...tunnel.sets,
@@ -47,9 +47,10 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
   return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...attachments.refusals] };
 }
 
-function planTable({ table }: Desired, observed: Observed): Step[] {
+function planTable({ table, isMember }: Desired, observed: Observed): Step[] {
   const now = observed.table;
   if (now.kind === 'sealed' && now.digest === table.digest) return [];
+  if (now.kind === 'missing' && !isMember) return [];
   const why =
     now.kind === 'missing'
       ? 'the table is missing'

@@ -196,3 +196,39 @@ test('leave tells the server, takes everything away, keeps the keys', async () =
   assert.equal((await state.wireguardKeys()).publicKey, publicKey);
   assert.equal(await state.readHost(), undefined);
 });
+
+test('a host without its saved map that learns of its removal loses peers, routes and addresses all the same', async () => {
+  const first = await start();
+  await clock.advance(0);
+  link.push(standing(), { kind: 'map', map: mesh(3) });
+  await first.settle();
+  assert.equal(peerCount(), 3);
+  await first.stop();
+  await state.removeMap();
+  link.refusal = new WarrenError('host-removed', 'removed');
+  const second = await start();
+  await clock.advance(0);
+  await second.settle();
+  assert.equal(peerCount(), 0);
+  assert.deepEqual(host.main.links.get('warren0')?.addresses, []);
+  assert.deepEqual(
+    host.main.routes.filter((route) => route.protocol === '86'),
+    [],
+  );
+  const status = await second.handlers.status({});
+  assert.deepEqual([status.state, status.applied, status.failures], ['removed', null, []]);
+});
+
+test('a host that waits for approval makes nothing in the kernel', async () => {
+  const running = await start();
+  await clock.advance(0);
+  const before = host.commands.length;
+  link.push(standing({ state: 'pending' }));
+  await running.settle();
+  assert.equal(host.main.links.has('warren0'), false);
+  const changes = host.commands.slice(before).filter((line) => /\b(set|add|del|replace|-batch|-f)\b/.test(line));
+  assert.deepEqual(changes, []);
+  link.push(standing(), { kind: 'map', map: mesh(1) });
+  await running.settle();
+  assert.equal(peerCount(), 1);
+});
