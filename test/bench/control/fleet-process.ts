@@ -7,7 +7,7 @@ import { monotonicMs } from './clock.ts';
 import { enrollAgents } from './enroll-agents.ts';
 import { succeeded, send } from './https.ts';
 import { type FeedStart, type Place, SimulatedAgent, type Tunnel } from './simulated-agent.ts';
-import { sendReports } from './send-reports.ts';
+import { endReportConnections, sendReports } from './send-reports.ts';
 
 export interface Wave {
   readonly startedAt: number;
@@ -57,6 +57,7 @@ const calls = {
     };
   },
   async disconnect(): Promise<void> {
+    endReportConnections();
     await Promise.all(agents.map((agent) => agent.close()));
   },
   expect(): void {

@@ -22,12 +22,13 @@ export interface Servers {
 
 const address = '127.0.0.1';
 
-export function createServers(context: BenchContext, namespace: string): Servers {
+/** `nodeFlags`: for example `--cpu-prof`, to look for what a budget is missed by. */
+export function createServers(context: BenchContext, namespace: string, nodeFlags: readonly string[] = []): Servers {
   const [node = '', script = ''] = builtProgram();
   const socket = join(context.run.dir, 'probe.sock');
   const probeModule = pathToFileURL(builtFile('test/bench/control/probe.js'));
   probeModule.search = new URLSearchParams({ socket }).toString();
-  const program = [node, '--import', probeModule.href, script];
+  const program = [node, ...nodeFlags, '--import', probeModule.href, script];
   // Its admin commands would load the probe too; the operator's calls go through the API instead.
   const lab = createLabServer({ program, namespace, address, dir: context.run.dir });
   return {

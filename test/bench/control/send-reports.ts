@@ -12,6 +12,12 @@ import type { Place, SimulatedAgent } from './simulated-agent.ts';
 const reportedPeers = 256;
 const pools = new Map<SimulatedAgent, Agent>();
 
+/** Ends the kept connections, so that they are not counted among the feed's. */
+export function endReportConnections(): void {
+  for (const pool of pools.values()) pool.destroy();
+  pools.clear();
+}
+
 /** `sentAt` of the last report, ms. */
 export async function sendReports(
   place: Place,
