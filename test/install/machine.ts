@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandOptions, type CommandResult, run } from '../support/command.ts';
-import { startProcess } from '../support/process.ts';
+import { isAlive, startProcess } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 export interface Machine {
@@ -49,7 +49,7 @@ export async function bootMachine(name: string, dir: string): Promise<Machine> {
   const nspawn = startProcess(['sh', '-c', boot], { logFile: `${dir}.log`, env: { NAME: name, DIR: dir } });
   const leader = await until('the machine has an init', { seconds: 20 }, async () => {
     if (!nspawn.isRunning()) throw new Error(`nspawn ended: ${nspawn.output()}`);
-    return childOf(nspawn.pid);
+    return initBelow(nspawn.pid);
   });
   const inside = (argv: readonly string[]): string[] => [
     'nsenter',
@@ -71,30 +71,48 @@ export async function bootMachine(name: string, dir: string): Promise<Machine> {
     run: (argv, options) => run(inside(argv), options),
     shell: (line, options) => run(inside(['sh', '-c', line]), { timeoutSeconds: 180, ...options }),
     async listFiles() {
-      const { stdout } = await run(inside(['sh', '-c', listing]));
-      return stdout.split('\n').sort();
+      const outside = ['nsenter', `--target=${nspawn.pid}`, '--mount', '--'];
+      const written = await run([...outside, 'sh', '-c', changed, 'sh', dir]);
+      const running = await run(inside(['sh', '-c', volatile]));
+      return [...written.stdout.split('\n'), ...running.stdout.split('\n')].sort();
     },
     async powerOff() {
-      process.kill(leader, 'SIGKILL');
+      if (isAlive(leader)) process.kill(leader, 'SIGKILL');
       await until('the machine is off', { seconds: 15 }, () => !nspawn.isRunning());
       for (const base of hierarchies) removeCgroups(join(base, name));
       rmSync(dir, { recursive: true, force: true });
     },
   };
-  await until('the machine is up', { seconds: 60, everyMilliseconds: 200 }, async () => {
-    const { stdout } = await machine.run(['systemctl', 'is-system-running'], { okCodes: 'any' });
-    return /^(running|degraded)$/.test(stdout);
-  });
+  try {
+    await waitUntilUp(machine);
+  } catch (error) {
+    await machine.powerOff();
+    throw error;
+  }
   return machine;
 }
 
-/** Logs, caches and systemd's own books change on any machine that is up. */
-const listing = `
-find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/log -o -path /var/lib/systemd \\
-  -o -path /var/tmp -o -path /var/cache -o -path /root -o -path /work -o -path /opt \\) -prune \\
-  -o -newer /etc/hostname -not -type d -printf '%y %m %s %p\\n'
-find /etc /usr/local /var/lib -xdev -path /var/lib/systemd -prune -o -type d -printf '%y %m %p\\n'
-find /run \\( -path /run/systemd -o -path /run/log -o -path /run/udev -o -path /run/user \\) -prune -o -printf '%y %p\\n'
+async function waitUntilUp(machine: Machine): Promise<void> {
+  await until('the machine is up', { seconds: 120, everyMilliseconds: 250 }, async () => {
+    const { stdout } = await machine.run(['systemctl', 'is-system-running'], { okCodes: 'any' });
+    if (/^(running|degraded)$/.test(stdout)) return true;
+    const jobs = await machine.run(['systemctl', 'list-jobs', '--no-pager'], { okCodes: 'any' });
+    throw new Error(`it says '${stdout}' and waits for ${jobs.stdout}${jobs.stderr}`);
+  });
+}
+
+/**
+ * What the machine changed of the tree it was booted from (deleted files are devices 0/0), and what stands in /run. Logs,
+ * caches and systemd's own books change on any machine that is up.
+ */
+const changed = `
+cd "$1/upper"
+find . \\( -path ./tmp -o -path ./var/log -o -path ./var/tmp -o -path ./var/cache -o -path ./var/lib/systemd \\) -prune \\
+  -o -not -type d -printf '%y %m %s %p\\n'
+find . -type d -not -path './var/log*' -not -path './var/lib/systemd*' | while read -r dir; do [ -d "/$dir" ] || echo "d $dir"; done
+`;
+const volatile = `
+find /run \\( -path /run/systemd -o -path /run/log -o -path /run/udev -o -path /run/user -o -name agetty.reload \\) -prune -o -printf '%y %p\\n'
 `;
 
 async function installPrograms(): Promise<void> {
@@ -104,9 +122,10 @@ async function installPrograms(): Promise<void> {
   await run(argv, { timeoutSeconds: 300, env: { DEBIAN_FRONTEND: 'noninteractive' } });
 }
 
-function childOf(pid: number): number | undefined {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return children === '' ? undefined : Number(children.split(' ')[0]);
+/** The init of the machine; until it runs, nspawn's children are helpers. */
+function initBelow(pid: number): number | undefined {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  return children.find((child) => readFileSync(`/proc/${child}/comm`, 'utf8') === 'systemd\n');
 }
 
 /** Deepest first; the kernel removes a cgroup only when nothing is below it. */
