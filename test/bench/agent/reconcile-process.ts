@@ -110,7 +110,10 @@ function drive(system: System, settings: HostSettings, map: () => NetworkMap): D
     system,
     clock: systemClock,
     log: pino({ level: 'silent' }),
-    inputs: () => Promise.resolve({ map: map(), settings, attachments: [] }),
+    inputs: () => {
+      const { epoch, revision } = map();
+      return Promise.resolve({ map: map(), cursor: { epoch, revision }, settings, attachments: [] });
+    },
     isInputChanged: () => Promise.resolve(false),
     onSteps: () => Promise.resolve(),
     onReached: (reached) => onReached(reached),
