@@ -13,12 +13,12 @@ import type { ServerConfig, SocketAddress } from './config.ts';
 import type { Clock, Deps } from './deps.ts';
 import { createFeed } from './feed/feed.ts';
 import type { FailureLimits } from './http/rate-limit.ts';
-import { ensureFirstKey } from './keys/keys.ts';
+import { ensureFirstKey } from './keys/first-key.ts';
 import { loadOrCreateAuthority } from './pki/authority.ts';
 import { keepCredentialsFresh, serverNames } from './pki/server-credentials.ts';
 import { createStoreKeys } from './pki/store-keys.ts';
 import { routes } from './routes/index.ts';
-import { openFileLimit, prepareStateDir, statePaths, writeStateFile } from './state-dir.ts';
+import { keyFile, openFileLimit, prepareStateDir, statePaths, writeStateFile } from './state-dir.ts';
 import { createLiveReports } from './status/live.ts';
 import { listenForMetrics } from './status/metrics-listener.ts';
 import { type Metrics, createMetrics } from './status/metrics.ts';
@@ -79,8 +79,7 @@ async function startParts(
   await setUpMesh(store, config);
   const authority = await loadOrCreateAuthority({ keys: createStoreKeys(store), clock, random });
   await writeStateFile(paths.caCertificate, authority.caPem, 0o644);
-  const first = await ensureFirstKey({ store });
-  if (first !== undefined) await writeStateFile(paths.adminKey, `${first.key.reveal()}\n`);
+  const firstKey = await ensureFirstKey(store, keyFile(paths.adminKey));
 
   let isDraining = false;
   const metrics = createMetrics();
@@ -98,7 +97,7 @@ async function startParts(
   closers.push(() => closeApp(built));
   const port = await listen(built, config.listen);
   shown.url = config.url.replace(/:0$/, `:${port}`);
-  const metricsPort = await listenMetrics(config, { metrics, log }, closers);
+  const metricsPort = await listenMetrics(config, metrics, closers);
   closers.push(startSweep(deps));
   closers.push(async () => {
     isDraining = true;
@@ -107,7 +106,7 @@ async function startParts(
   log.info({ url: shown.url, port, metricsPort, version, revision: store.position().revision }, 'ready');
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopping ??= closeAll(closers, log));
-  return { url: shown.url, port, metricsPort, firstKey: first?.key, deps, stop };
+  return { url: shown.url, port, metricsPort, firstKey, deps, stop };
 }
 
 /** In the opposite order of opening; one that fails never keeps the rest open. */
@@ -147,22 +146,15 @@ async function listen({ app }: BuiltApp, { host, port }: SocketAddress): Promise
   return (app.server.address() as AddressInfo).port;
 }
 
-/** A busy default address is no reason not to serve: a second server on one machine has asked for nothing there. */
-async function listenMetrics(
-  { metricsListen: at, isMetricsDefault = false }: ServerConfig,
-  { metrics, log }: { metrics: Metrics; log: Logger },
-  closers: Closer[],
-): Promise<number | undefined> {
+async function listenMetrics(config: ServerConfig, metrics: Metrics, closers: Closer[]): Promise<number | undefined> {
+  const at = config.metricsListen;
   if (at === undefined) return undefined;
   try {
     const listener = await listenForMetrics(metrics, at);
     closers.push(() => listener.close());
     return listener.port;
   } catch (cause) {
-    const error = listenError(cause, `${at.host}:${at.port}`, "metricsListen (or turn it 'off')");
-    if (!isMetricsDefault) throw error;
-    log.warn({ why: error.message }, 'no metrics');
-    return undefined;
+    throw listenError(cause, `${at.host}:${at.port}`, "metricsListen (or turn it 'off')");
   }
 }
 

@@ -2,6 +2,7 @@
 import { chmod, mkdir, open, readFile, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { WarrenError } from '../shared/errors.ts';
+import type { KeyFile } from './keys/first-key.ts';
 
 export interface StatePaths {
   readonly database: string;
@@ -63,6 +64,21 @@ export async function writeStateFile(path: string, content: string, mode = 0o600
   } finally {
     await directory.close();
   }
+}
+
+/** The place of the first admin key, as `keys/first-key.ts` uses it. */
+export function keyFile(path: string): KeyFile {
+  return {
+    async read() {
+      try {
+        return await readFile(path, 'utf8');
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+        throw error;
+      }
+    },
+    write: (text) => writeStateFile(path, text),
+  };
 }
 
 /** Soft limit of open files, where the system tells it. Each stream takes one. */

@@ -8,7 +8,7 @@ import type { Scope } from '../../shared/api/keys.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import { Secret } from '../../shared/secret.ts';
 import type { Deps } from '../deps.ts';
-import { isSecretOf } from '../keys/secret.ts';
+import { isSecretOf, parseKey } from '../keys/secret.ts';
 import { findCertificate } from '../store/certificates.ts';
 import { findHost } from '../store/hosts.ts';
 import { type StoredKey, findKey } from '../store/keys.ts';
@@ -76,9 +76,9 @@ function neededScope(access: Access): Scope {
 
 /** The stored key when id and secret match, whatever its state; the same work is done for ids that do not exist. */
 async function findMatchingKey({ store }: Deps, authorization: string): Promise<StoredKey | undefined> {
-  const match = /^[Bb]earer +wrn_(k[a-z2-7]{16})_([A-Za-z0-9_-]{43})$/.exec(authorization);
-  const key = match === null ? undefined : await findKey(store.db, match[1] ?? '');
-  return isSecretOf(key?.secretHash, new Secret(match?.[2] ?? '')) ? key : undefined;
+  const given = parseKey(/^[Bb]earer +(\S+)$/.exec(authorization)?.[1] ?? '');
+  const key = given === undefined ? undefined : await findKey(store.db, given.id);
+  return isSecretOf(key?.secretHash, given?.secret ?? new Secret('')) ? key : undefined;
 }
 
 function usableKey(key: StoredKey | undefined, now: number): StoredKey {

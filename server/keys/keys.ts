@@ -3,12 +3,12 @@
  * part. The store keeps a hash; the whole key leaves here once, in the answer to who made it.
  */
 import type { z } from 'zod';
-import { type Key, type Scope, createKey as createKeyOp } from '../../shared/api/keys.ts';
+import { type Key, createKey as createKeyOp } from '../../shared/api/keys.ts';
 import { WarrenError } from '../../shared/errors.ts';
-import { Secret } from '../../shared/secret.ts';
-import { type NewKey, type StoredKey, countActiveKeys, findKey, insertKey, revokeKey } from '../store/keys.ts';
-import type { Store, Tx } from '../store/open.ts';
-import { hashSecret, makeSecret } from './secret.ts';
+import type { Secret } from '../../shared/secret.ts';
+import { type NewKey, type StoredKey, findKey, insertKey, listWorkingKeys, revokeKey } from '../store/keys.ts';
+import type { Tx } from '../store/open.ts';
+import { formatKey, hashSecret, makeSecret } from './secret.ts';
 import { makeId } from '../store/ids.ts';
 import { formatTime, readTime } from '../time.ts';
 
@@ -32,22 +32,12 @@ export async function createKey(tx: Tx, body: z.output<typeof createKeyOp.body>)
   return made;
 }
 
-/** Makes the first admin key of a new server; undefined when there is a working one already. */
-export async function ensureFirstKey({ store }: { store: Store }): Promise<{ key: Secret } | undefined> {
-  return store.transact('server', async (tx) => {
-    if ((await countActiveKeys(tx.db, 'admin', tx.now)) > 0) return undefined;
-    const made = await makeKey(tx, { name: 'first', scope: 'admin', expiresAt: null });
-    tx.audit(createKeyOp.id, made.stored.id, { scope: 'admin', name: 'first' });
-    return { key: made.key };
-  });
-}
-
 /** Throws `not-found`; `conflict` for the last admin key, because nobody could make another one. */
 export async function revokeApiKey(tx: Tx, id: string): Promise<void> {
   const key = await findKey(tx.db, id);
   if (key === undefined) throw new WarrenError('not-found', `there is no key ${id}; see \`warren key ls\``);
   if (key.revokedAt !== null) return;
-  if (isLastAdmin(key, await countActiveKeys(tx.db, 'admin', tx.now), tx.now)) {
+  if (isLastAdmin(key, await listWorkingKeys(tx.db, 'admin', tx.now))) {
     throw new WarrenError('conflict', `${id} is the last working admin key; make another one before you revoke it`);
   }
   await revokeKey(tx, id);
@@ -66,11 +56,11 @@ export function presentKey(key: StoredKey, now: number): Key {
   };
 }
 
-async function makeKey(tx: Tx, spec: Omit<NewKey, 'secretHash' | 'id'> & { scope: Scope }): Promise<MadeKey> {
+export async function makeKey(tx: Tx, spec: Omit<NewKey, 'secretHash' | 'id'>): Promise<MadeKey> {
   const id = makeId('k', (bytes) => tx.random(bytes));
   const secret = makeSecret((bytes) => tx.random(bytes));
   const stored = await insertKey(tx, { ...spec, id, secretHash: hashSecret(secret) });
-  return { stored, key: new Secret(`wrn_${id}_${secret.reveal()}`) };
+  return { stored, key: formatKey(id, secret) };
 }
 
 function readExpiry(expiresAt: string | null | undefined, now: number): number | null {
@@ -92,6 +82,6 @@ function keyState(key: StoredKey, now: number): Key['state'] {
   return key.expiresAt !== null && key.expiresAt <= now ? 'expired' : 'active';
 }
 
-function isLastAdmin(key: StoredKey, activeAdmins: number, now: number): boolean {
-  return key.scope === 'admin' && keyState(key, now) === 'active' && activeAdmins <= 1;
+function isLastAdmin(key: StoredKey, working: readonly StoredKey[]): boolean {
+  return working.length === 1 && working[0]?.id === key.id;
 }

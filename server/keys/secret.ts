@@ -18,4 +18,15 @@ export function isSecretOf(hash: Buffer | undefined, secret: Secret): boolean {
   return timingSafeEqual(hash ?? nobody, hashSecret(secret)) && hash !== undefined;
 }
 
+/** `wrn_<id>_<secret>`: what a person or a program is given. */
+export function formatKey(id: string, secret: Secret): Secret {
+  return new Secret(`wrn_${id}_${secret.reveal()}`);
+}
+
+/** Undefined for any other text. */
+export function parseKey(text: string): { id: string; secret: Secret } | undefined {
+  const [, id, secret] = /^wrn_(k[a-z2-7]{16})_([A-Za-z0-9_-]{43})$/.exec(text) ?? [];
+  return id === undefined || secret === undefined ? undefined : { id, secret: new Secret(secret) };
+}
+
 const nobody = Buffer.alloc(32);

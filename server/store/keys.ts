@@ -32,16 +32,15 @@ export async function listKeys(db: Db, request: PageRequest): Promise<Page<Store
   return makePage(await query.limit(request.limit + 1).execute(), request.limit);
 }
 
-/** Keys of that scope that work now; the last admin key must not be revoked by mistake. */
-export async function countActiveKeys(db: Db, scope: Scope, now: number): Promise<number> {
-  const { count } = await db
+/** Keys of that scope that are neither revoked nor expired. */
+export async function listWorkingKeys(db: Db, scope: Scope, now: number): Promise<StoredKey[]> {
+  return db
     .selectFrom('api_key')
-    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .select(columns)
     .where('scope', '=', scope)
     .where('revoked_at', 'is', null)
     .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
-    .executeTakeFirstOrThrow();
-  return count;
+    .execute();
 }
 
 export async function insertKey(tx: Tx, key: NewKey): Promise<StoredKey> {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listAudit } from '../../../shared/api/audit.ts';
 import * as api from '../../../shared/api/keys.ts';
-import { ensureFirstKey } from '../../../server/keys/keys.ts';
 import { startServer } from '../routes/support.ts';
 
 const day = 86_400_000;
@@ -36,9 +35,4 @@ test('a key that would have expired already is refused', async (t) => {
   const server = await startServer(t);
   const body = { scope: 'read' as const, expiresAt: new Date(Date.now() - 1000).toISOString() };
   await assert.rejects(server.admin(api.createKey, { body }), { code: 'request-invalid', field: 'expiresAt' });
-});
-
-test('a first key is made only where no admin key works', async (t) => {
-  const server = await startServer(t);
-  assert.equal(await ensureFirstKey(server.deps), undefined);
 });
