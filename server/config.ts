@@ -19,6 +19,8 @@ export interface ServerConfig {
   readonly stateDir: string;
   /** Undefined: no metrics listener. */
   readonly metricsListen: SocketAddress | undefined;
+  /** True where nobody configured it: then a server without metrics is better than none. */
+  readonly isMetricsDefault?: boolean;
   readonly logLevel: LogLevel;
   /** Used at the first start only; later pools are the store's. */
   readonly overlayPool: Cidr;
@@ -108,6 +110,7 @@ function complete(values: Partial<ServerFields>): ServerConfig {
     url: values.url ?? `https://${hostname().toLowerCase()}:${listen.port}`,
     stateDir: values.state ?? '/var/lib/warren-server',
     metricsListen: metrics === 'off' ? undefined : metrics,
+    ...(values.metricsListen === undefined ? { isMetricsDefault: true } : {}),
     logLevel: values.logLevel ?? 'info',
     overlayPool: values.overlayPool ?? ('10.86.0.0/16' as Cidr),
     containerPool: values.containerPool ?? ('10.210.0.0/16' as Cidr),

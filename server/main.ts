@@ -97,7 +97,7 @@ async function startParts(
   closers.push(() => closeApp(built));
   const port = await listen(built, config.listen);
   shown.url = config.url.replace(/:0$/, `:${port}`);
-  const metricsPort = await listenMetrics(config, metrics, closers);
+  const metricsPort = await listenMetrics(config, { metrics, log }, closers);
   closers.push(startSweep(deps));
   closers.push(async () => {
     isDraining = true;
@@ -146,15 +146,22 @@ async function listen({ app }: BuiltApp, { host, port }: SocketAddress): Promise
   return (app.server.address() as AddressInfo).port;
 }
 
-async function listenMetrics(config: ServerConfig, metrics: Metrics, closers: Closer[]): Promise<number | undefined> {
-  const at = config.metricsListen;
+/** A busy default address is no reason not to serve: a second server on one machine has asked for nothing there. */
+async function listenMetrics(
+  { metricsListen: at, isMetricsDefault = false }: ServerConfig,
+  { metrics, log }: { metrics: Metrics; log: Logger },
+  closers: Closer[],
+): Promise<number | undefined> {
   if (at === undefined) return undefined;
   try {
     const listener = await listenForMetrics(metrics, at);
     closers.push(() => listener.close());
     return listener.port;
   } catch (cause) {
-    throw listenError(cause, `${at.host}:${at.port}`, "metricsListen (or turn it 'off')");
+    const error = listenError(cause, `${at.host}:${at.port}`, "metricsListen (or turn it 'off')");
+    if (!isMetricsDefault) throw error;
+    log.warn({ why: error.message }, 'no metrics');
+    return undefined;
   }
 }
 

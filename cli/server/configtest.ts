@@ -8,7 +8,7 @@ import { flagsOf, withConfigOptions } from './options.ts';
 export function registerConfigtest(server: Command, io: Io): void {
   withConfigOptions(server.command('configtest').description('check the configuration and show it')).action(
     async (_options: unknown, command: Command) => {
-      const config = await loadServerConfig({ flags: flagsOf(command), env: io.env });
+      const { isMetricsDefault: _, ...config } = await loadServerConfig({ flags: flagsOf(command), env: io.env });
       const shown = {
         ...config,
         listen: formatAddress(config.listen),
