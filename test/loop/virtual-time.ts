@@ -77,6 +77,7 @@ export function installVirtualTime(startAt: number): VirtualTime {
     pass,
     async finish(work) {
       const unfinished = Symbol('unfinished');
+      work.catch(() => undefined);
       for (let i = 0; i < 2_000; i += 1) {
         await settle();
         const outcome = await Promise.race([work, Promise.resolve(unfinished)]);
