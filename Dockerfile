@@ -9,9 +9,10 @@ WORKDIR /src
 RUN command -v g++ make python3 strip >/dev/null || \
   (apt-get update && apt-get install -y --no-install-recommends g++ make python3 binutils && rm -rf /var/lib/apt/lists/*)
 COPY package.json package-lock.json ./
-# Node's headers are part of its images, so that better-sqlite3 compiles without fetching them.
+# Node's headers are part of its images, so that better-sqlite3 compiles without fetching them. Not `npm ci`: it refuses
+# a lock file without oxlint's builds for other systems, which not every registry carries.
 RUN export npm_config_nodedir="$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")" && \
-  npm ci --ignore-scripts --prefer-offline --no-audit --no-fund && npm rebuild better-sqlite3 esbuild
+  npm install --no-save --ignore-scripts --prefer-offline --no-audit --no-fund && npm rebuild better-sqlite3 esbuild
 COPY . .
 RUN npm run build && npm run build:agent && cp out/dist/warren-linux-$(uname -m) /warren && \
   npm prune --omit=dev --ignore-scripts --no-audit --no-fund

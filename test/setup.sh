@@ -168,7 +168,8 @@ install_packages() {
   prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
   if [ -d "$prefix/include/node" ]; then export npm_config_nodedir="$prefix"; fi
   say 'installing npm packages (compiling better-sqlite3 takes a minute or two)'
-  quietly npm ci
+  # Not `npm ci`: it refuses a lock file without oxlint's builds for other systems, which not every registry carries.
+  quietly npm install --no-save
   touch node_modules/.package-lock.json
 }
 
