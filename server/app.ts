@@ -82,6 +82,8 @@ function createFastify(deps: Deps, credentials: ServerCredentials): App {
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
     clientErrorHandler: answerClientError,
     forceCloseConnections: false,
+    // A request on a connection that is open while the server stops is served, and `/readyz` says in our words why not.
+    return503OnClosing: false,
   };
   const app = fastify(options as never) as unknown as App;
   app.setValidatorCompiler(validatorCompiler);

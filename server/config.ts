@@ -5,10 +5,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { WarrenError } from '../shared/errors.ts';
 import type { Cidr } from '../shared/net/cidr.ts';
 import { type FieldName, type LogLevel, type ServerFields, type SocketAddress, fields } from './config/fields.ts';
 import { type YamlEntry, readYaml } from './config/yaml.ts';
+import { packageRoot } from './package-root.ts';
 
 export type { LogLevel, SocketAddress } from './config/fields.ts';
 
@@ -28,7 +30,7 @@ export interface ServerConfig {
   /** Bytes. */
   readonly mtu: number;
   readonly keepaliveSeconds: number;
-  /** Directory whose files are served under `/dist/`. */
+  /** Directory of the executables served under `/dist/`; by default where `npm run build:agent` puts them. */
   readonly distDir: string;
 }
 
@@ -116,7 +118,7 @@ function complete(values: Partial<ServerFields>): ServerConfig {
     containerPool: values.containerPool ?? ('10.210.0.0/16' as Cidr),
     mtu: values.mtu ?? 1420,
     keepaliveSeconds: values.keepaliveSeconds ?? 25,
-    distDir: values.distDir ?? '/usr/local/share/warren/dist',
+    distDir: values.distDir ?? join(packageRoot, 'out', 'dist'),
   };
 }
 

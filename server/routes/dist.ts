@@ -1,6 +1,5 @@
 /** What a machine needs to become a host, for anyone: the install script and the executables it downloads. */
 import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
 import { downloadFile, showInstallScript } from '../../shared/api/server.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import { printable } from '../../shared/net/address.ts';
@@ -8,21 +7,15 @@ import type { Deps } from '../deps.ts';
 import { type PageReply, type Route, page } from '../http/handler.ts';
 import { type Dist, findDistFile, manifestName, readDist } from '../web/dist-files.ts';
 import { readInstallTemplate, renderInstallScript } from '../web/install.ts';
-import { packageRoot } from '../web/package-root.ts';
 
 export const distRoutes: Route[] = [
   page(showInstallScript, async ({ deps }) => installScript(deps)),
-  page(downloadFile, async ({ deps, params }) => distFile(await openDist(deps), params.file)),
+  page(downloadFile, async ({ deps, params }) => distFile(await readDist(deps.config.distDir), params.file)),
 ];
-
-/** The configured directory, or else what `npm run build:agent` made beside this program. */
-async function openDist({ config }: Deps): Promise<Dist | undefined> {
-  return readDist([config.distDir, join(packageRoot, 'out', 'dist')]);
-}
 
 /** Also without any executable: the script then says what is missing, and it still uninstalls. */
 async function installScript(deps: Deps): Promise<PageReply> {
-  const dist = await openDist(deps);
+  const dist = await readDist(deps.config.distDir);
   const body = renderInstallScript(await readInstallTemplate(), {
     serverUrl: deps.config.url,
     serverPin: deps.authority.serverPin,

@@ -35,13 +35,10 @@ export interface Dist {
 
 export const manifestName = 'manifest.json';
 
-/** Of the first directory that has a manifest; undefined where none has. Read anew each time: a build may come later. */
-export async function readDist(directories: readonly string[]): Promise<Dist | undefined> {
-  for (const directory of directories) {
-    const text = await readIfThere(join(directory, manifestName));
-    if (text !== undefined) return { directory, manifest: parseManifest(directory, text) };
-  }
-  return undefined;
+/** Undefined where there is no manifest. Read anew each time: a build may come later. */
+export async function readDist(directory: string): Promise<Dist | undefined> {
+  const text = await readIfThere(join(directory, manifestName));
+  return text === undefined ? undefined : { directory, manifest: parseManifest(directory, text) };
 }
 
 /** The file's path and its entry; undefined when the manifest does not name it. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { pinSchema } from '../../shared/token.ts';
 import type { Manifest } from './dist-files.ts';
-import { packageRoot } from './package-root.ts';
+import { packageRoot } from '../package-root.ts';
 
 export interface InstallValues {
   readonly serverUrl: string;

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { loadServerConfig } from '../../../server/config.ts';
 
 let dir = '';
@@ -35,6 +36,7 @@ test('without anything the defaults hold', async () => {
   assert.equal(config.url, `https://${hostname().toLowerCase()}:8443`);
   assert.deepEqual(config.metricsListen, { host: '127.0.0.1', port: 9464 });
   assert.equal(config.overlayPool, '10.86.0.0/16');
+  assert.equal(config.distDir, fileURLToPath(new URL('../../../out/dist', import.meta.url)));
 });
 
 test('a flag wins over the environment, that over the file, that over the default', async () => {

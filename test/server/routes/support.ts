@@ -114,8 +114,11 @@ export function enrollBody(token: string, name: string, change: EnrollChange = {
   return { body, key: privateKey };
 }
 
+/** What enrolling needs of a server, in this process or another. */
+export type Enrolling = Pick<TestServer, 'as' | 'port' | 'token'>;
+
 export async function enrollAgent(
-  server: TestServer,
+  server: Enrolling,
   name: string,
   given: { token?: string; change?: EnrollChange; key?: KeyObject } = {},
 ): Promise<TestAgent> {
@@ -125,7 +128,7 @@ export async function enrollAgent(
 }
 
 function createAgent(
-  server: TestServer,
+  server: Enrolling,
   given: { hostId: HostId; name: HostName; state: string; key: KeyObject; certificate: string; publicKey: PublicKey },
 ): TestAgent {
   const agent: TestAgent = {
