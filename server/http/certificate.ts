@@ -2,7 +2,6 @@
  * Reads the identity in a client certificate. Everything that depends on time or on the store is left to `auth.ts`, which
  * asks on every request: a kept-alive connection outlives both the certificate and the host.
  */
-import { X509Certificate, createHash } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type HostId, hostIdSchema } from '../../shared/names.ts';
 import type { Authority } from '../pki/authority.ts';
@@ -17,8 +16,6 @@ export type Presented =
       readonly serial: string;
       readonly notBefore: number;
       readonly notAfter: number;
-      /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
-      readonly spkiHash: string;
     };
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
@@ -34,11 +31,12 @@ export function presentedBy(socket: TLSSocket, authority: Authority): Presented 
 }
 
 function readPresented(socket: TLSSocket, authority: Authority): Presented {
-  const raw = socket.getPeerCertificate(false)?.raw;
-  if (raw === undefined) return { kind: 'none' };
-  const certificate = new X509Certificate(raw);
-  // OpenSSL's verdict is not enough: an expired certificate of a stranger is reported as expired, not as a stranger's.
-  if (!authority.hasSigned(certificate)) return refused('it was not issued by the CA of this mesh');
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return { kind: 'none' };
+  // `authorized` says that our CA, the only one the listener trusts, signed it and that it is in force; without that the
+  // reason does not tell enough: an expired certificate of a stranger is reported as expired, not as a stranger's.
+  if (!socket.authorized && !authority.hasSigned(certificate))
+    return refused('it was not issued by the CA of this mesh');
   if (!(certificate.keyUsage ?? []).includes(clientAuth)) return refused('it is not a client certificate');
   const match = /^URI:urn:warren:host:([a-z2-7]+)$/.exec(certificate.subjectAltName ?? '');
   const hostId = hostIdSchema.safeParse(match?.[1]);
@@ -49,9 +47,6 @@ function readPresented(socket: TLSSocket, authority: Authority): Presented {
     serial: certificate.serialNumber.toLowerCase(),
     notBefore: Date.parse(certificate.validFrom),
     notAfter: Date.parse(certificate.validTo),
-    spkiHash: createHash('sha256')
-      .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
-      .digest('hex'),
   };
 }
 
