@@ -2,7 +2,7 @@
  * The host's identity towards the server: a P-256 key made here, and the certificate request it signs. node:crypto makes
  * key and signature; node-forge only writes the DER around them (it knows no elliptic curves).
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { X509Certificate, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import type forge from 'node-forge';
 import { WarrenError } from '../shared/errors.ts';
 
@@ -20,6 +20,19 @@ export function checkIdentityKey(pem: string, path: string): void {
     throw damaged(path, cause);
   }
   throw damaged(path);
+}
+
+/** Throws `state-corrupt` unless `pem` is a certificate. */
+export function readCertificate(pem: string, path: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new WarrenError(
+      'state-corrupt',
+      `${path} is not a certificate; run 'warren join TOKEN' again, the host stays the same`,
+      { cause },
+    );
+  }
 }
 
 /** PKCS#10 (RFC 2986), PEM. The server takes the host's id from its own records; the subject is for people. */

@@ -51,6 +51,7 @@ export function startRenewal(options: RenewalOptions): Renewal {
   let lastTryAt = -Infinity;
   let timer: Timer | undefined;
   let isStopped = false;
+  let isRotating = false;
   let turn: Promise<void> = Promise.resolve();
 
   const readTimes = async (): Promise<void> => {
@@ -71,6 +72,10 @@ export function startRenewal(options: RenewalOptions): Renewal {
     link.refresh();
     log.info({ expiresAt: reply.expiresAt }, 'certificate renewed');
     options.onNewCertificate();
+  };
+  const rotate = async (): Promise<void> => {
+    if ((await state.nextWireguardKeys()) === undefined) await state.makeNextWireguardKeys();
+    await renew();
   };
   const promote = async (publicKey: string): Promise<void> => {
     const next = await state.nextWireguardKeys();
@@ -112,11 +117,12 @@ export function startRenewal(options: RenewalOptions): Renewal {
       lastTryAt = clock.now();
       inTurn('certificate renewal', renew);
     },
-    rotate: () =>
-      inTurn('key rotation', async () => {
-        if ((await state.nextWireguardKeys()) === undefined) await state.makeNextWireguardKeys();
-        await renew();
-      }),
+    rotate: () => {
+      // The server repeats itself on every connection until it has the new key.
+      if (isRotating) return;
+      isRotating = true;
+      inTurn('key rotation', () => rotate().finally(() => (isRotating = false)));
+    },
     noticeSelf: (self) => inTurn('key rotation', () => promote(self.publicKey)),
     stop: async () => {
       isStopped = true;

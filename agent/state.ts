@@ -13,7 +13,7 @@ import { parseMap } from '../shared/protocol.ts';
 import { listenPortSchema } from '../shared/api/report.ts';
 import { pinSchema, serverUrlSchema } from '../shared/token.ts';
 import { makePrivateDirectory, readIfThere, removeDurably, renameDurably, writeDurably } from './durable.ts';
-import { checkIdentityKey, makeIdentityKey } from './identity.ts';
+import { readCertificate, checkIdentityKey, makeIdentityKey } from './identity.ts';
 import { type WireguardKeys, makeWireguardKeys, readWireguardKeys } from './keys.ts';
 
 const hostFileSchema = z.strictObject({
@@ -42,7 +42,7 @@ export interface State {
   readonly wireguardKeyFile: string;
   readHost(): Promise<HostFile | undefined>;
   writeHost(host: HostFile): Promise<void>;
-  /** Throws `not-enrolled` while one of the three is missing. */
+  /** Throws `not-enrolled` while one of the three is missing, `state-corrupt` where the certificate is none. */
   readCredentials(): Promise<Credentials>;
   writeCa(pem: string): Promise<void>;
   writeCertificate(pem: string): Promise<void>;
@@ -99,6 +99,7 @@ export async function openState(directory: string): Promise<State> {
     readCredentials: async () => {
       const [key, certificate, ca] = await Promise.all([read('identityKey'), read('certificate'), read('ca')]);
       if (key === undefined || certificate === undefined || ca === undefined) throw notEnrolled(directory);
+      readCertificate(certificate, path('certificate'));
       return { key, certificate, ca };
     },
     writeCa: (pem) => write('ca', pem, 0o644),

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { makeIdentityKey } from '../../agent/identity.ts';
 import { type State, openState } from '../../agent/state.ts';
 import { WarrenError } from '../../shared/errors.ts';
 
@@ -49,6 +50,13 @@ test('damaged files are told by name', async () => {
     writeFileSync(join(dir, name), '{"half":');
     await assert.rejects(read(), (error) => codeIs('state-corrupt')(error) && String(error).includes(name));
   }
+});
+
+test('a damaged certificate is told by name and with what mends it', async () => {
+  await state.writeCa('ca');
+  writeFileSync(join(dir, 'identity.key'), makeIdentityKey());
+  await state.writeCertificate('-----BEGIN CERTIFICATE-----\nhalf');
+  await assert.rejects(state.readCredentials(), /identity\.crt is not a certificate; run 'warren join TOKEN' again/);
 });
 
 test('without certificate the machine is not enrolled', async () => {

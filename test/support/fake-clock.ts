@@ -9,12 +9,20 @@ export interface FakeClock extends Clock {
 export function createFakeClock(
   random: () => number = () => 0.5,
   startAt = Date.parse('2026-01-01T00:00:00Z'),
+  /** For work that waits for more than the event loop: resolves when what was begun before is done. */
+  finish?: () => Promise<unknown>,
 ): FakeClock {
   let now = startAt;
   let count = 0;
   const timers = new Map<number, { at: number; fn: () => void }>();
-  const settle = async (): Promise<void> => {
+  const turns = async (): Promise<void> => {
     for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const settle = async (): Promise<void> => {
+    await turns();
+    if (finish === undefined) return;
+    await finish();
+    await turns();
   };
   const firstDue = (until: number): [number, { at: number; fn: () => void }] | undefined =>
     [...timers].filter(([, { at }]) => at <= until).sort(([i, a], [j, b]) => a.at - b.at || i - j)[0];

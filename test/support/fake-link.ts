@@ -13,7 +13,7 @@ export interface FakeLink extends ServerLink {
   /** Refuses new connections and calls with this, until undefined. */
   refusal: WarrenError | undefined;
   /** What `renew` answers. */
-  onRenew: ((publicKey: string) => Promise<{ certificate: string; expiresAt: string }>) | undefined;
+  onRenew: ServerLink['renew'] | undefined;
   readonly isOpen: boolean;
   push(...frames: FeedFrame[]): void;
   end(error?: Error): void;
@@ -48,7 +48,7 @@ export function createFakeLink(): FakeLink {
     },
     renew: (body) => {
       link.renewals.push(body.publicKey);
-      return link.onRenew?.(body.publicKey) ?? Promise.reject(new WarrenError('unreachable', 'no server'));
+      return link.onRenew?.(body) ?? Promise.reject(new WarrenError('unreachable', 'no server'));
     },
     leave: () => {
       if (link.refusal !== undefined) return Promise.reject(link.refusal);
