@@ -27,8 +27,8 @@ export function withServerOptions(command: Command): Command {
 }
 
 export async function readConnection(options: ServerOptions, env: Io['env']): Promise<Connection> {
-  const serverUrl = readServerUrl(options.server ?? env['WARREN_SERVER']);
-  const caFile = options.ca ?? env['WARREN_CA'];
+  const serverUrl = readServerUrl(options.server ?? given(env, 'WARREN_SERVER'));
+  const caFile = options.ca ?? given(env, 'WARREN_CA');
   const caPem = caFile === undefined ? undefined : await readText(caFile, '--ca');
   if (caPem !== undefined && !caPem.includes('-----BEGIN CERTIFICATE-----')) {
     throw new WarrenError('usage-invalid', `${caFile} holds no PEM certificate; give the server's ca.crt to --ca`);
@@ -46,6 +46,11 @@ export async function connect(options: ServerOptions, io: Io): Promise<Call> {
   return createAdminCall(await readConnection(options, io.env));
 }
 
+/** An empty variable is as good as none: that is how unit and compose files leave one out. */
+function given(env: Io['env'], name: string): string | undefined {
+  return env[name] === '' ? undefined : env[name];
+}
+
 function readServerUrl(text: string | undefined): string {
   if (text === undefined || text === '') {
     throw new WarrenError('usage-invalid', 'which server? give --server https://host:port or set WARREN_SERVER');
@@ -56,8 +61,9 @@ function readServerUrl(text: string | undefined): string {
 }
 
 async function readKey(options: ServerOptions, env: Io['env']): Promise<Secret> {
-  const file = options.keyFile ?? (env['WARREN_KEY'] === undefined ? env['WARREN_KEY_FILE'] : undefined);
-  const text = file === undefined ? env['WARREN_KEY'] : await readText(file, '--key-file');
+  const key = given(env, 'WARREN_KEY');
+  const file = options.keyFile ?? (key === undefined ? given(env, 'WARREN_KEY_FILE') : undefined);
+  const text = file === undefined ? key : await readText(file, '--key-file');
   if (text === undefined) {
     throw new WarrenError('usage-invalid', 'which key? give --key-file FILE, or set WARREN_KEY_FILE or WARREN_KEY');
   }
