@@ -1,5 +1,5 @@
 /** The server's state directory: what lies in it, and that nobody else can read it. */
-import { chmod, mkdir, open, readFile, readdir, rename, stat } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, open, readFile, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { WarrenError } from '../shared/errors.ts';
 import type { KeyFile } from './keys/first-key.ts';
@@ -27,6 +27,7 @@ export function statePaths(stateDir: string): StatePaths {
 export async function prepareStateDir(stateDir: string): Promise<string[]> {
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    await access(stateDir, constants.W_OK);
     const names = (await readdir(stateDir)).filter((name) => name !== 'ca.crt').map((name) => join(stateDir, name));
     const closed = await Promise.all([stateDir, ...names].map(closeToOthers));
     return closed.filter((path) => path !== undefined);
