@@ -1,9 +1,10 @@
 /** Backups: a whole copy taken while a server runs, and putting one back, which starts a new epoch. */
 import Database from 'better-sqlite3';
 import { chmodSync, copyFileSync, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { WarrenError } from '../../shared/errors.ts';
 import { checkDatabase, closeWhole, connectReader, connectWriter, hasLog, syncToDisk } from './engine/connect.ts';
-import { storeError } from './engine/errors.ts';
+import { sqliteCode, storeError } from './engine/errors.ts';
 import { lockDatabase } from './engine/lock.ts';
 import type { Random } from './ids.ts';
 import { startEpoch } from './meta.ts';
@@ -16,6 +17,8 @@ const pagesPerTurn = 256;
 /** Copies the database to `target` (0600), checked, in one step; an older file of that name is replaced. */
 export async function backupDatabase(file: string, target: string): Promise<void> {
   if (!existsSync(file)) throw new WarrenError('not-found', `there is no database ${file}; is --state right?`);
+  const folder = dirname(target);
+  if (!existsSync(folder)) throw new WarrenError('not-found', `cannot write ${target}: there is no folder ${folder}`);
   const draft = `${target}.partial`;
   for (const path of [draft, `${draft}-wal`, `${draft}-shm`]) rmSync(path, { force: true });
   try {
@@ -26,7 +29,8 @@ export async function backupDatabase(file: string, target: string): Promise<void
     syncToDisk(target);
   } catch (error) {
     rmSync(draft, { force: true });
-    throw storeError(error, file);
+    // Only the copy is written to, so it is its disk that is full.
+    throw storeError(error, sqliteCode(error) === 'SQLITE_FULL' ? target : file);
   }
 }
 
@@ -64,8 +68,8 @@ export function restoreBackup(options: {
   if (!existsSync(backupFile)) throw new WarrenError('not-found', `there is no backup ${backupFile}`);
   checkDatabase(backupFile, 'integrity_check');
   const unlock = lockDatabase(file);
+  const draft = `${file}.restoring`;
   try {
-    const draft = `${file}.restoring`;
     for (const path of [draft, `${draft}-wal`, `${draft}-shm`]) rmSync(path, { force: true });
     copyFileSync(backupFile, draft);
     chmodSync(draft, 0o600);
@@ -74,6 +78,9 @@ export function restoreBackup(options: {
     renameSync(draft, file);
     syncToDisk(file);
     return { ...position, replaced };
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw storeError(error, file);
   } finally {
     unlock();
   }
