@@ -7,6 +7,7 @@ import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { StepFailure } from '../apply.ts';
 import type { Step } from '../plan/step.ts';
 import type { Argv, System } from '../system/run.ts';
+import { addPrefixes, removePrefixes } from '../system/allowed-ips.ts';
 import { peerArguments } from '../system/wg.ts';
 
 export type PeerStep = Extract<Step, { kind: 'peer-set' | 'peer-endpoint' | 'peer-remove' }>;
@@ -19,10 +20,33 @@ const searchBudget = 64;
 export async function applyPeers(system: System, steps: readonly PeerStep[]): Promise<StepFailure[]> {
   const failures: StepFailure[] = [];
   const budget = { left: searchBudget };
-  for (let i = 0; i < steps.length; i += peersPerCommand) {
-    failures.push(...(await applyChunk(system, steps.slice(i, i + peersPerCommand), budget)));
+  const rest = await changeInPlace(system, steps);
+  for (let i = 0; i < rest.length; i += peersPerCommand) {
+    failures.push(...(await applyChunk(system, rest.slice(i, i + peersPerCommand), budget)));
   }
   return failures;
+}
+
+/** Changes lists of peers that are there without a gap in them; answers what is left for `wg set`. */
+async function changeInPlace(system: System, steps: readonly PeerStep[]): Promise<readonly PeerStep[]> {
+  const changes = steps.flatMap((step) =>
+    step.kind === 'peer-set' && step.change !== undefined ? [{ ...step, change: step.change }] : [],
+  );
+  const [first] = changes;
+  if (first === undefined) return steps;
+  const { interfaceName } = first;
+  const adding = changes
+    .filter(({ change }) => change.added.length > 0)
+    .map(({ publicKey, change }) => ({ publicKey, prefixes: change.added }));
+  const removed = changes.flatMap(({ change }) => change.removed);
+  try {
+    if (adding.length > 0) await addPrefixes(system, interfaceName, adding);
+    if (removed.length > 0) await removePrefixes(system, interfaceName, removed);
+  } catch {
+    // A kernel with an older `wg` knows no way to add; there the whole list is set anew, a matter of microseconds.
+    return steps;
+  }
+  return steps.filter((step) => step.kind !== 'peer-set' || step.change === undefined);
 }
 
 /** A batch that fails is halved until the peers at fault are alone. */

@@ -61,6 +61,14 @@ export interface PeerSet {
   readonly endpoint?: Endpoint;
   /** Takes away a preshared key that somebody else has set. */
   readonly isPresharedKeyCleared?: true;
+  /** Present where the peer is there and this is all that differs: then nothing else of it need be touched. */
+  readonly change?: AllowedIpsChange;
+}
+
+export interface AllowedIpsChange {
+  readonly added: readonly Cidr[];
+  /** Given up, and taken by no other peer. */
+  readonly removed: readonly Cidr[];
 }
 
 export interface RouteSet {

@@ -4,7 +4,7 @@ import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Desired, DesiredPeer } from './desired.ts';
 import { type EndpointMemory, chooseEndpoint } from './endpoints.ts';
 import type { ObservedPeer } from './observed.ts';
-import type { PeerSet, Step } from './step.ts';
+import type { AllowedIpsChange, PeerSet, Step } from './step.ts';
 
 type Peers = ReadonlyMap<PublicKey, ObservedPeer>;
 
@@ -45,6 +45,7 @@ function planPeer(
   const { publicKey } = peer;
   const endpoint = chooseEndpoint(peer, observed, memory.get(publicKey), now);
   const why = whyToSet(peer, observed, moved);
+  const change = endpoint === undefined ? allowedIpsChange(peer, observed, moved) : undefined;
   if (why !== undefined) {
     const step: PeerSet = {
       kind: 'peer-set',
@@ -54,6 +55,7 @@ function planPeer(
       keepaliveSeconds: peer.keepaliveSeconds,
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(observed?.hasPresharedKey === true ? { isPresharedKeyCleared: true } : {}),
+      ...(change === undefined ? {} : { change }),
     };
     return { ...step, why: `${peer.name}: ${why}` };
   }
@@ -70,12 +72,35 @@ function whyToSet(
   if (observed === undefined) return 'the interface has no such peer';
   if (observed.hasPresharedKey) return 'it has a preshared key that Warren did not set';
   if (observed.keepaliveSeconds !== peer.keepaliveSeconds) return 'its keepalive differs';
-  // The kernel takes a prefix away from its old peer by itself, so giving it to the new one is the whole move.
-  const kept = observed.allowedIps.filter((prefix) => {
+  return isSameSet(keptPrefixes(peer, observed, moved), peer.allowedIps) ? undefined : 'its allowed IPs differ';
+}
+
+/** The kernel takes a prefix away from its old peer by itself, so giving it to the new one is the whole move. */
+function keptPrefixes(
+  { publicKey }: DesiredPeer,
+  observed: ObservedPeer,
+  moved: ReadonlyMap<Cidr, PublicKey>,
+): readonly Cidr[] {
+  return observed.allowedIps.filter((prefix) => {
     const owner = moved.get(prefix);
-    return owner === undefined || owner === peer.publicKey;
+    return owner === undefined || owner === publicKey;
   });
-  return isSameSet(kept, peer.allowedIps) ? undefined : 'its allowed IPs differ';
+}
+
+/** Undefined where more than the allowed IPs differs. */
+function allowedIpsChange(
+  peer: DesiredPeer,
+  observed: ObservedPeer | undefined,
+  moved: ReadonlyMap<Cidr, PublicKey>,
+): AllowedIpsChange | undefined {
+  if (observed === undefined || observed.hasPresharedKey) return undefined;
+  if (observed.keepaliveSeconds !== peer.keepaliveSeconds) return undefined;
+  const have = new Set(observed.allowedIps);
+  const wanted = new Set(peer.allowedIps);
+  return {
+    added: peer.allowedIps.filter((prefix) => !have.has(prefix)),
+    removed: keptPrefixes(peer, observed, moved).filter((prefix) => !wanted.has(prefix)),
+  };
 }
 
 /** Prefix -> new owner, for every prefix that another peer holds now. */

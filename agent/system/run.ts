@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { WarrenError } from '../../shared/errors.ts';
+import { exchange } from './exchange.ts';
 import { keepWatching } from './watch.ts';
 
 export type Argv = readonly [string, ...string[]];
@@ -44,10 +45,12 @@ export interface System {
   /** Calls `onLine` for each line a long-lived program prints; restarts it with back-off when it dies. */
   watch(argv: Argv, onLine: (line: string) => void): Watch;
   fileExists(path: string): Promise<boolean>;
+  /** Says `text` to a daemon's unix socket and answers its reply up to an empty line. Throws `unreachable`. */
+  exchange(socketPath: string, text: string): Promise<string>;
 }
 
 export function createSystem(): System {
-  return { run, readSysctl, writeSysctl, readText, watch, fileExists };
+  return { run, readSysctl, writeSysctl, readText, watch, fileExists, exchange };
 }
 
 /** Names are literals already, but `wg` must not even try the resolver; `wireguard-go` must stay silent. */

@@ -78,7 +78,11 @@ export class FakeWireguard {
 
   /** A prefix lives on one peer: whoever names it last has it. */
   #allow(peer: FakePeer, list: string): void {
-    peer.allowedIps = [...new Set(list === '' ? [] : list.split(','))];
+    const named = list === '' ? [] : list.split(',');
+    const added = named.filter((prefix) => prefix.startsWith('+')).map((prefix) => prefix.slice(1));
+    const isAdding = added.length === named.length && added.length > 0;
+    if (added.length > 0 && !isAdding) throw new Refusal(`Unable to parse IP address: '${list}'`);
+    peer.allowedIps = [...new Set(isAdding ? [...peer.allowedIps, ...added] : named)];
     const taken = new Set(peer.allowedIps);
     if (taken.size === 0) return;
     for (const other of this.peers.values()) {

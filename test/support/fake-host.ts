@@ -99,6 +99,7 @@ export class FakeHost {
       writeSysctl: (path, value) => Promise.resolve().then(() => this.#writeSysctl(path, value)),
       readText: (path) => Promise.resolve(this.files.get(path)),
       fileExists: (path) => Promise.resolve(this.files.has(path)),
+      exchange: (path) => Promise.reject(new WarrenError('unreachable', `nobody listens on ${path}`)),
       watch: (argv, onLine) => {
         const watcher = { tool: argv[0], onLine };
         this.#watchers.add(watcher);
