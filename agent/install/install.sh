@@ -10,6 +10,8 @@
 # Tried on Debian. On other systems with apt, and on those with dnf or apk, packages are installed as well as is known.
 set -eu
 umask 077
+# A plain `su` may leave these out.
+PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 
 server_url='@SERVER_URL@'
 server_pin='@SERVER_PIN@'

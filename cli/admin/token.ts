@@ -56,7 +56,8 @@ function registerCreate(token: Command, io: Io): void {
       const made = await call(createToken, { body });
       // The token alone on stdout, so that `TOKEN=$(warren token create)` works.
       io.output.data(made, () => made.token);
-      if (io.output.isJson) return;
+      // Notes of a program end up in logs, where a secret has no place; programs find the command in the JSON.
+      if (io.output.isJson || !io.isTerminal) return;
       const times = made.uses === 1 ? 'once' : `${made.uses} times`;
       io.output.note(`good ${times}, until ${shortTime(made.expiresAt)}; on a new machine, as root:`);
       io.output.note(made.installCommand);

@@ -88,10 +88,14 @@ test('a pool is added and listed; one that overlaps is a failure', async () => {
   assert.equal((await warren('pool', 'add', '10.99.1.0/24')).exitCode, 1);
 });
 
-test('the token alone is on stdout, what to do with it on stderr', async () => {
-  const { stdout, stderr } = await warren('token', 'create', '--uses', '2', '--expires', '30m', '--name', 'rack 1');
+test('the token alone is on stdout; only a person at a terminal is told the install command besides', async () => {
+  const args = ['token', 'create', '--uses', '2', '--expires', '30m', '--name', 'rack 1'];
+  const { stdout, stderr } = await warren(...args);
   assert.match(stdout, /^wrt1\.[A-Za-z0-9_-]+\n$/);
-  assert.match(stderr, /curl .*install\.sh/);
+  assert.equal(stderr, '');
+  const shown = await runCli(['token', 'create'], env(), true);
+  assert.match(shown.stdout, /^wrt1\.[A-Za-z0-9_-]+\n$/);
+  assert.match(shown.stderr, /curl .*install\.sh/);
   const listed = itemsOf(await json('token', 'ls')).find((one) => one['name'] === 'rack 1');
   assert.equal(listed?.['usesLeft'], 2);
   assert.ok(!JSON.stringify(listed).includes(stdout.trim()));

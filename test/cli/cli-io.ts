@@ -10,7 +10,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-export async function runCli(args: readonly string[], env: Io['env'] = {}): Promise<Outcome> {
+export async function runCli(args: readonly string[], env: Io['env'] = {}, isTerminal = false): Promise<Outcome> {
   const written: string[] = [];
   const noted: string[] = [];
   const output = createOutput({
@@ -20,6 +20,6 @@ export async function runCli(args: readonly string[], env: Io['env'] = {}): Prom
     isColored: false,
     width: undefined,
   });
-  const exitCode = await run(args, { output, env, isTerminal: false });
+  const exitCode = await run(args, { output, env, isTerminal });
   return { exitCode, stdout: written.join(''), stderr: noted.join('') };
 }
