@@ -1,0 +1,60 @@
+/** What the agent has to say of this host, gathered from its parts when somebody asks: for the server and for people. */
+import type { Failure, ReportBody } from '../../shared/api/report.ts';
+import { version } from '../../shared/version.ts';
+import { statusOf } from '../attach/calls.ts';
+import { localEndpoints } from '../endpoints.ts';
+import { trackFailures } from '../failures.ts';
+import type { Reconciler } from '../reconcile.ts';
+import { peerReports, trimReport } from '../report.ts';
+import type { Context } from './context.ts';
+
+export interface Account {
+  failures(): readonly Failure[];
+  attachments(): ReportBody['attachments'];
+  report(): ReportBody;
+}
+
+export function createAccount(context: Context, reconciler: Pick<Reconciler, 'reached' | 'wireguard'>): Account {
+  const { membership, subnetEnv, clock, attachments, leases } = context;
+  let ownFailures: Failure[] = [];
+  const account: Account = {
+    failures: () => {
+      ownFailures = trackFailures(ownFailures, [...membership.faults(), ...subnetEnv.faults()], clock.now());
+      return [...reconciler.reached().failures, ...ownFailures];
+    },
+    attachments: () =>
+      attachments.list().map((one) => {
+        const { target, addresses, state } = statusOf(one, leases());
+        return { target, addresses, state };
+      }),
+    report: () => describeReport(context, reconciler, account),
+  };
+  return account;
+}
+
+function describeReport(
+  { membership, host, link, selfId, settings, backend }: Context,
+  reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
+  account: Account,
+): ReportBody {
+  const { observed, applied } = reconciler.reached();
+  const { interfaceName, bridgeName, listenPort } = settings();
+  const { kind, version: backendVersion } = backend.seen();
+  const map = membership.map();
+  return trimReport({
+    applied: applied ?? null,
+    listenPort,
+    declaredEndpoints: host.declaredEndpoints,
+    localEndpoints: localEndpoints(observed?.links.values() ?? [], {
+      own: new Set([interfaceName, bridgeName]),
+      pools: map === undefined ? [] : [...map.mesh.overlayPools, ...map.mesh.containerPools],
+      listenPort,
+      preferred: link.path()?.local,
+    }),
+    peers: map === undefined ? [] : peerReports(map, selfId, reconciler.wireguard()),
+    failures: [...account.failures()],
+    attachments: account.attachments(),
+    backend: { kind, version: backendVersion },
+    agentVersion: version,
+  });
+}

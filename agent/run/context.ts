@@ -1,0 +1,103 @@
+/** What all parts of one running agent share: what it was given, and what it read from its state when it started. */
+import type { Logger } from 'pino';
+import { asWarrenError } from '../../shared/errors.ts';
+import type { HostId } from '../../shared/names.ts';
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { NetworkMap } from '../../shared/network-map.ts';
+import { type Attachments, openAttachments } from '../attach/attachments.ts';
+import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
+import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { AgentSettings } from '../config.ts';
+import { hostSettings, seedOf } from '../leave.ts';
+import { type Membership, openMembership } from '../membership.ts';
+import type { HostSettings } from '../plan/settings.ts';
+import { type HostFile, type State, notEnrolled } from '../state.ts';
+import type { System } from '../system/run.ts';
+import type { ServerLink } from '../transport.ts';
+import { type BackendView, createBackendView } from './backend-view.ts';
+
+export interface AgentParts {
+  readonly settings: AgentSettings;
+  readonly system: System;
+  readonly link: ServerLink;
+  readonly clock?: Clock;
+  readonly state: State;
+  readonly log: Logger;
+  readonly probe?: NamespaceProbe;
+}
+
+export interface Context {
+  readonly agent: AgentSettings;
+  readonly system: System;
+  readonly link: ServerLink;
+  readonly clock: Clock;
+  readonly state: State;
+  readonly log: Logger;
+  readonly host: HostFile;
+  readonly selfId: HostId;
+  readonly membership: Membership;
+  readonly attachments: Attachments;
+  readonly subnetEnv: SubnetEnv;
+  readonly backend: BackendView;
+  /** This host's leases by the map that may be used. */
+  readonly leases: () => readonly Cidr[];
+  readonly settings: () => HostSettings;
+  /** The WireGuard key's file is another one. */
+  readSettings(): Promise<void>;
+}
+
+/** Throws `not-enrolled` before the machine has joined. */
+export async function openContext(parts: AgentParts): Promise<Context> {
+  const { settings: agent, system, link, state, clock = systemClock, probe = namespaceProbe } = parts;
+  const host = await state.readHost();
+  if (host === undefined || host.hostId === null) throw notEnrolled(state.directory);
+  const selfId = host.hostId;
+  const log = parts.log.child({ host: host.name });
+  let settings = await hostSettings(agent, host, state);
+  const membership = openMembership({ selfId, saved: await readSavedMap(state, log), state, log, now: clock.now() });
+  return {
+    agent,
+    system,
+    link,
+    clock,
+    state,
+    log,
+    host,
+    selfId,
+    membership,
+    attachments: await readAttachments(parts, clock, probe),
+    subnetEnv: createSubnetEnv(agent.subnetEnvFile),
+    backend: createBackendView(system),
+    leases: () => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [],
+    settings: () => settings,
+    readSettings: async () => {
+      settings = await hostSettings(agent, host, state);
+    },
+  };
+}
+
+/** A saved map that cannot be read is no reason not to start: a full one is asked for. */
+async function readSavedMap(state: State, log: Logger): Promise<NetworkMap | undefined> {
+  try {
+    return await state.readMap();
+  } catch (error) {
+    log.error({ why: asWarrenError(error).message }, 'saved map ignored');
+    return undefined;
+  }
+}
+
+async function readAttachments(
+  { settings, state, log }: AgentParts,
+  clock: Clock,
+  probe: NamespaceProbe,
+): Promise<Attachments> {
+  const seed = seedOf(settings);
+  const save = (json: string): Promise<void> => state.writeAttachments(json);
+  try {
+    return openAttachments({ clock, probe, seed, saved: await state.readAttachments(), save });
+  } catch (error) {
+    log.error({ why: asWarrenError(error).message }, 'saved attachments ignored');
+    return openAttachments({ clock, probe, seed, saved: undefined, save });
+  }
+}

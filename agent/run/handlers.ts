@@ -1,0 +1,86 @@
+/** Answers to what commands on this host ask of the running agent. */
+import { WarrenError } from '../../shared/errors.ts';
+import { createAttachCalls } from '../attach/calls.ts';
+import { leaveHost } from '../leave.ts';
+import type { LocalHandlers, Status } from '../local/api.ts';
+import { pingHost } from '../ping.ts';
+import type { ObservedWireguard } from '../plan/observed.ts';
+import { describeStatus } from '../status.ts';
+import { showInterface } from '../system/wg.ts';
+import { slowNote } from './backend-view.ts';
+import type { Context } from './context.ts';
+import type { Works } from './works.ts';
+
+/** How an agent ends; `reload`: the enrollment changed, start again. */
+export type AgentEnd = 'stopped' | 'left' | 'reload';
+
+export interface Endings {
+  stop(how: AgentEnd): Promise<void>;
+  ended(how: AgentEnd): void;
+}
+
+export function createHandlers(context: Context, works: Works, endings: Endings): LocalHandlers {
+  const { membership, system, state, link, selfId, agent } = context;
+  const calls = createAttachCalls(context.attachments, works.reconciler, context.leases);
+  return {
+    status: () => readStatus(context, works),
+    attach: (body) => calls.attach(body.target, body.interface),
+    detach: async (body) => {
+      await calls.detach(body.target);
+      return {};
+    },
+    attachments: async () => ({ items: calls.list() }),
+    ping: async (body) => {
+      const map = membership.map();
+      if (map === undefined) throw new WarrenError('not-found', 'no network map came yet; see warren status');
+      const wireguard = () => freshWireguard(context, works);
+      return pingHost({ system, map, selfId, wireguard }, body.host, body.count);
+    },
+    leave: async ({ isPurge }) => {
+      await works.halt();
+      const { subnetEnvFile } = agent;
+      const left = await leaveHost({ system, state, link, settings: context.settings(), subnetEnvFile, isPurge });
+      link.close();
+      endings.ended('left');
+      return left;
+    },
+    reload: async () => {
+      // Answered first: the socket stays, the agent behind it is another one.
+      setImmediate(() => void endings.stop('reload'));
+      return {};
+    },
+  };
+}
+
+async function readStatus(context: Context, works: Works): Promise<Status> {
+  const { membership, clock, agent, host, settings, backend } = context;
+  const { reconciler, stream, renewal, account } = works;
+  const { applied, desired } = reconciler.reached();
+  const { isSlow, ...seen } = backend.seen();
+  const map = membership.map();
+  return describeStatus({
+    agent,
+    host,
+    map,
+    applied,
+    now: clock.now(),
+    settings: settings(),
+    mtu: desired?.mtu,
+    state: membership.state(),
+    connection: stream.connection(),
+    backend: { ...seen, note: isSlow ? slowNote : null },
+    wireguard: await freshWireguard(context, works),
+    firstSeenAt: membership.firstSeenAt(),
+    certificateExpiresAt: renewal.expiresAt(),
+    attachments: account.attachments(),
+    failures: account.failures(),
+  });
+}
+
+/** Asked of the kernel now, where the interface is there to ask. */
+async function freshWireguard(
+  { system, settings }: Context,
+  { reconciler }: Works,
+): Promise<ObservedWireguard | undefined> {
+  return reconciler.wireguard() === undefined ? undefined : showInterface(system, settings().interfaceName);
+}

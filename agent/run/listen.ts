@@ -1,0 +1,51 @@
+/** What the server's words set in motion. */
+import type { WarrenError } from '../../shared/errors.ts';
+import type { NetworkMap } from '../../shared/network-map.ts';
+import type { Standing } from '../../shared/protocol.ts';
+import type { Reconciler } from '../reconcile.ts';
+import type { Renewal } from '../renew.ts';
+import type { Reporter } from '../report.ts';
+import type { StreamOptions } from '../stream.ts';
+import type { Context } from './context.ts';
+import type { News } from './news.ts';
+
+export interface Listeners {
+  readonly reconciler: Pick<Reconciler, 'wake'>;
+  readonly news: News;
+  readonly renewal: () => Renewal;
+  readonly reporter: () => Reporter;
+}
+
+export function listen(
+  { membership, log, clock, settings }: Context,
+  { reconciler, news, renewal, reporter }: Listeners,
+): Pick<StreamOptions, 'onMap' | 'onStanding' | 'onRefused'> {
+  return {
+    onMap: (map: NetworkMap): void => {
+      membership.take(map, clock.now());
+      log.debug({ revision: map.revision, hosts: map.hosts.length }, 'map received');
+      const self = membership.self();
+      if (self !== undefined && self.publicKey !== settings().publicKey) renewal().noticeSelf(self);
+      reconciler.wake();
+    },
+    onStanding: (standing: Standing): void => {
+      const before = membership.state();
+      membership.stand(standing);
+      reporter().setInterval(standing.reportSeconds);
+      if (standing.state !== before) {
+        log.info({ state: standing.state }, standing.state === 'pending' ? 'waiting for approval' : 'standing');
+        reconciler.wake();
+      }
+      if (standing.isRotationDue) renewal().rotate();
+      news.forget();
+      news.look();
+    },
+    onRefused: (error: WarrenError): void => {
+      if (membership.refuse(error)) {
+        log.warn({ code: error.code, why: error.message }, 'cut off by the server');
+        reconciler.wake();
+      }
+      if (error.code === 'certificate-invalid') renewal().renewSoon();
+    },
+  };
+}

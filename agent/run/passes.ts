@@ -1,0 +1,51 @@
+/** What a pass of the reconciler works on, and what must be written down around it. */
+import { isAddress } from '../../shared/net/address.ts';
+import type { Step } from '../plan/step.ts';
+import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';
+import type { HostFile, State } from '../state.ts';
+import type { Context } from './context.ts';
+
+export function startPasses(context: Context, onNews: () => void): Reconciler {
+  const { system, clock, log, state, attachments, leases, settings, backend } = context;
+  return startReconciler({
+    system,
+    clock,
+    log,
+    inputs: () => readInputs(context),
+    isInputChanged: () => attachments.refresh(leases()),
+    onSteps: (steps) => keepSysctls(state, steps),
+    onReached: (reached) => {
+      backend.look(reached, settings(), onNews);
+      writeSubnetEnv(context, reached);
+      onNews();
+    },
+  });
+}
+
+/** Undefined while there is nothing to work on. */
+async function readInputs(context: Context): Promise<Inputs | undefined> {
+  const { membership, attachments, link, host, leases, settings } = context;
+  const map = membership.usable();
+  if (map === undefined) return undefined;
+  await attachments.refresh(leases());
+  const serverAddress = link.path()?.server ?? literalServer(host);
+  const known = serverAddress === undefined ? settings() : { ...settings(), serverAddress };
+  return { map, cursor: membership.cursor(), settings: known, attachments: attachments.specs(leases()) };
+}
+
+/** Kernel switches as they were, for `leave` to put back. */
+async function keepSysctls(state: State, steps: readonly Step[]): Promise<void> {
+  const before = steps.flatMap((step) => (step.kind === 'sysctl-set' ? [[step.path, step.previous] as const] : []));
+  if (before.length > 0) await state.keepSysctls(Object.fromEntries(before));
+}
+
+function writeSubnetEnv({ membership, subnetEnv }: Context, { desired }: Reached): void {
+  const self = membership.self();
+  const map = membership.map();
+  if (self !== undefined && map !== undefined && desired !== undefined) subnetEnv.write(self, map.mesh, desired.mtu);
+}
+
+function literalServer(host: HostFile) {
+  const name = new URL(host.serverUrl).hostname.replace(/^\[|\]$/g, '');
+  return isAddress(name) ? name : undefined;
+}

@@ -1,0 +1,53 @@
+/**
+ * The moving parts of one agent, joined: the feed tells, the reconciler makes it so, the reporter tells back, renewal
+ * keeps keys and certificate. Each knows only its callbacks; what calls what is said here and nowhere else.
+ */
+import type { ReportBody } from '../../shared/api/report.ts';
+import type { Reconciler } from '../reconcile.ts';
+import { type Renewal, startRenewal } from '../renew.ts';
+import { createReporter } from '../report.ts';
+import { type Stream, openStream } from '../stream.ts';
+import { watchKernel } from '../system/monitor.ts';
+import { type Account, createAccount } from './account.ts';
+import type { Context } from './context.ts';
+import { listen } from './listen.ts';
+import { createNews } from './news.ts';
+import { startPasses } from './passes.ts';
+
+export interface Works {
+  readonly reconciler: Reconciler;
+  readonly stream: Stream;
+  readonly renewal: Renewal;
+  readonly account: Account;
+  /** Afterwards nothing is touched, asked or told any more, and the newest map is saved. */
+  halt(): Promise<void>;
+}
+
+export function startWorks(context: Context): Works {
+  const { system, link, clock, log, state, host, membership } = context;
+  const reconciler = startPasses(context, () => news.look());
+  const account = createAccount(context, reconciler);
+  const report = (): ReportBody | undefined =>
+    stream.connection().kind === 'connected' ? account.report() : undefined;
+  const news = createNews(report, () => reporter.changed());
+  const heard = listen(context, { reconciler, news, renewal: () => renewal, reporter: () => reporter });
+  const stream = openStream({ link, clock, log, map: membership.map(), ...heard });
+  const { onRefused } = heard;
+  const hostCount = (): number => membership.map()?.hosts.length ?? 0;
+  const reporter = createReporter({ link, clock, log, collect: report, hostCount, onRefused });
+  const onNewKey = async (): Promise<void> => {
+    await context.readSettings();
+    reconciler.look();
+  };
+  const onNewCertificate = (): void => stream.nudge();
+  const renewal = startRenewal({ link, clock, log, state, name: host.name, onNewKey, onNewCertificate });
+  const kernel = watchKernel(system, context.settings(), () => reconciler.look());
+  reconciler.wake();
+  const halt = async (): Promise<void> => {
+    kernel.stop();
+    reporter.stop();
+    await Promise.all([stream.stop(), renewal.stop(), reconciler.stop()]);
+    await membership.saved();
+  };
+  return { reconciler, stream, renewal, account, halt };
+}
