@@ -179,8 +179,11 @@ build() {
     return
   fi
   say 'building'
+  # As old as its beginning, so that what is edited meanwhile is built the next time.
+  began=$(mktemp)
   quietly npm run build
-  touch dist/cli/warren.js
+  touch -r "$began" dist/cli/warren.js
+  rm -f "$began"
 }
 
 # A kernel that has WireGuard and 9p, and a static busybox for its initramfs; unpacked here, nothing is installed.

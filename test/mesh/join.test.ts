@@ -61,6 +61,7 @@ test('a container sees the real source address of the container that calls it', 
 
 test('the wire carried WireGuard and the control connection only, and nothing in clear', async () => {
   const recording = await wire.stop();
+  assert.equal(recording.missed, 0);
   const kinds = countKinds(recording, lab.server.port);
   assert.ok(kinds.wireguard > 100, `${kinds.wireguard} WireGuard packets`);
   assert.ok(kinds.control > 0);
