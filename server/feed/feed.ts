@@ -10,6 +10,7 @@ import type { HostId } from '../../shared/names.ts';
 import { type Cursor, encodeFrame } from '../../shared/protocol.ts';
 import type { Commit, Store } from '../store/open.ts';
 import { createFrames } from './frames.ts';
+import { createGate } from './gate.ts';
 import { createPacer } from './pacer.ts';
 import { Session, type SessionContext, type Sink } from './session.ts';
 
@@ -57,6 +58,8 @@ export interface FeedOptions {
 
 /** Streams written to between two turns of the event loop. */
 const sessionsPerTurn = 100;
+/** Streams in the middle of a full map; of 10,000 hosts one is about 1 MB. */
+const mapsAtOnce = 32;
 /** Heartbeats are spread over this many ticks, so that they never come all at once. */
 const heartbeatTicks = 15;
 const heartbeat = Buffer.from(encodeFrame({ kind: 'heartbeat' }));
@@ -82,6 +85,7 @@ export function createFeed(options: FeedOptions): Feed {
   const context: SessionContext = {
     store,
     frames,
+    gate: createGate(mapsAtOnce),
     wanted: () => wanted,
     onEnd(session, why) {
       log.debug({ host: session.hostId, why }, 'stream ended');

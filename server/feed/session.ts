@@ -9,11 +9,14 @@ import { reportSeconds } from '../status/liveness.ts';
 import type { Store } from '../store/open.ts';
 import { findStanding } from '../store/standing.ts';
 import type { Frame, Frames } from './frames.ts';
+import type { Gate } from './gate.ts';
 
 /** Where frames go: a socket. `write` answers like a stream's. */
 export interface Sink {
   write(bytes: Buffer): boolean;
   bufferedBytes(): number;
+  /** Resolves when the other side has taken what was written, or the stream is closed. */
+  drained(): Promise<void>;
   /** Sends what is buffered, then closes. */
   end(): void;
   destroy(): void;
@@ -23,6 +26,8 @@ export interface Sink {
 export interface SessionContext {
   readonly store: Store;
   readonly frames: Frames;
+  /** Who writes a frame as large as a full map passes here. */
+  readonly gate: Gate;
   /** The newest revision that streams must know of. */
   wanted(): number;
   /** The session ended by itself; called once. */
@@ -32,6 +37,10 @@ export interface SessionContext {
 
 /** What may wait in a socket besides a full map; who is further behind is dropped and connects again. */
 const maxBufferedBytes = 4 * 1024 * 1024;
+/** Frames longer than this take turns. */
+const largeBytes = 64 * 1024;
+/** A stream that takes its map more slowly than this, ms, holds up no other. */
+const turnMs = 5_000;
 
 export class Session {
   readonly hostId: HostId;
@@ -133,7 +142,7 @@ export class Session {
       while (this.#isWoken && !this.#isEnded) {
         this.#isWoken = false;
         if (this.#isStandingDue) await this.#tellStanding();
-        while (this.#isBehind()) this.advance(await this.#context.frames.next(this.#cursor));
+        while (this.#isBehind()) await this.#catchUp();
       }
     } catch (error) {
       this.#context.onError(this, error);
@@ -141,6 +150,31 @@ export class Session {
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  async #catchUp(): Promise<void> {
+    const { frames, gate } = this.#context;
+    const frame = await frames.next(this.#cursor);
+    if (frame.bytes.length <= largeBytes) return this.advance(frame);
+    const leave = await gate.enter();
+    try {
+      // Time has passed in the queue; what leads on from here may be another frame by now.
+      if (this.#isEnded) return;
+      this.advance(await frames.next(this.#cursor));
+      await this.#drainedInTime();
+    } finally {
+      leave();
+    }
+  }
+
+  #drainedInTime(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, turnMs);
+      void this.#sink.drained().then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   #isBehind(): boolean {

@@ -66,6 +66,8 @@ export interface StreamSocket {
   /** False when the socket asks to wait; whoever goes on writing watches `bufferedBytes`. */
   write(bytes: Buffer): boolean;
   bufferedBytes(): number;
+  /** Resolves when the other side has taken what was written, or the stream is closed. */
+  drained(): Promise<void>;
   /** Sends what is buffered, then closes. */
   end(): void;
   destroy(): void;

@@ -43,6 +43,7 @@ export function createStreamSocket(request: FastifyRequest, reply: FastifyReply)
       return socket.destroyed ? false : socket.write(bytes);
     },
     bufferedBytes: () => socket.writableLength,
+    drained: () => drained(socket),
     end() {
       begin();
       socket.end();
@@ -53,6 +54,17 @@ export function createStreamSocket(request: FastifyRequest, reply: FastifyReply)
       else socket.once('close', listener);
     },
   };
+}
+
+function drained(socket: TLSSocket): Promise<void> {
+  if (socket.destroyed || !socket.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.once('drain', done).once('close', done);
+  });
 }
 
 function headersOf(requestId: string): string {

@@ -118,6 +118,7 @@ function openPipe(weather: Weather, onFrame: (frame: FeedFrame) => void, reject:
       return true;
     },
     bufferedBytes: () => 0,
+    drained: () => Promise.resolve(),
     end: () => later(() => fail('the server ended the stream')),
     destroy: () => fail('the server destroyed the stream'),
     fail,

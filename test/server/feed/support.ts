@@ -41,6 +41,7 @@ export function testAgent(map?: NetworkMap): TestAgent {
         return true;
       },
       bufferedBytes: () => agent.buffered,
+      drained: () => Promise.resolve(),
       end: () => void (agent.isEnded = true),
       destroy: () => void (agent.isDestroyed = true),
     },
