@@ -66,9 +66,9 @@ function take(agent: TestAgent, frame: FeedFrame): void {
 
 /** Waits until `holds` without a bare sleep; fails after five seconds. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 30_000;
   while (!holds()) {
-    assert.ok(Date.now() < deadline, `not within 5 s: ${what}`);
+    assert.ok(Date.now() < deadline, `not within 30 s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
