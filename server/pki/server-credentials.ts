@@ -23,7 +23,7 @@ const checkEveryMs = 3_600_000;
 
 /** Puts a new certificate for the same key in place after two thirds of the old one's life. Answers how to stop. */
 export function keepCredentialsFresh(
-  deps: Deps,
+  deps: Pick<Deps, 'authority' | 'clock' | 'log'>,
   names: ServerNames,
   first: ServerCredentials,
   server: Server,
