@@ -103,6 +103,7 @@ clean_up() {
     wait "$docker_pid" 2>/dev/null || true
   fi
   ip netns del "$netns" 2>/dev/null || true
+  rmdir /sys/fs/cgroup/*/docker 2>/dev/null || true
   rm -rf "$work"
 }
 
