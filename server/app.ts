@@ -65,7 +65,8 @@ function createFastify(deps: Deps, credentials: ServerCredentials): App {
     headersTimeout: 10_000,
     requestTimeout: 20_000,
     connectionsCheckingInterval: 1000,
-    handshakeTimeout: 15_000,
+    // When 10,000 agents come back at once, the last of them waits half a minute for its turn.
+    handshakeTimeout: 60_000,
   };
   const options: FastifyServerOptions & { https: ServerOptions } = {
     https,
