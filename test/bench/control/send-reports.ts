@@ -5,7 +5,7 @@ import { protocolHeader, protocolVersion } from '../../../shared/protocol.ts';
 import { version } from '../../../shared/version.ts';
 import { monotonicMs } from './clock.ts';
 import { endpointsOf } from './enroll-agents.ts';
-import { send, succeeded } from './https.ts';
+import { type Answer, send, succeeded } from './https.ts';
 import type { Place, SimulatedAgent } from './simulated-agent.ts';
 
 /** As many peers as a report holds at most. */
@@ -31,11 +31,20 @@ export async function sendReports(
   let sentAt = NaN;
   const worker = async (): Promise<void> => {
     for (let agent = rest.pop(); agent !== undefined; agent = rest.pop()) {
-      ({ sentAt } = succeeded(await send(optionsOf(place, agent), bodyOf(agent, listenPort, handshakes))));
+      ({ sentAt } = succeeded(await sendAgain(place, agent, bodyOf(agent, listenPort, handshakes))));
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
   return { startedAt, sentAt, endedAt: monotonicMs() };
+}
+
+/** A kept connection may be closed just when it is used again; agents repeat the call then, once. */
+async function sendAgain(place: Place, agent: SimulatedAgent, body: unknown): Promise<Answer> {
+  try {
+    return await send(optionsOf(place, agent), body);
+  } catch {
+    return send(optionsOf(place, agent), body);
+  }
 }
 
 function optionsOf(place: Place, agent: SimulatedAgent) {

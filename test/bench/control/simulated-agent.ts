@@ -107,10 +107,14 @@ export class SimulatedAgent {
           kind ??= answers.find((marker) => chunk.includes(marker));
           if (kind === undefined || !isFrameEnd(chunk)) return;
           isReady = true;
+          clearTimeout(deadline);
           resolve(monotonicMs());
         }
       });
+      // Longer than a whole fleet needs; without it one answer that never comes would hold up the bench for ever.
+      const deadline = setTimeout(() => socket.destroy(new Error('no answer within 120 s')), 120_000);
       socket.on('error', reject);
+      socket.on('close', () => clearTimeout(deadline));
       socket.on('close', () => reject(new Error('closed by the server')));
     });
   }
