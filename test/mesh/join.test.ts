@@ -94,7 +94,7 @@ test('what leaves the mesh carries the host’s address, as if the container wer
 
 test('status agrees: ready, and each peer with a fresh handshake', async () => {
   for (const host of lab.hosts) {
-    await host.waitUntil('ready', 1);
+    await host.waitUntil('ready');
     const { stdout } = await host.run(['wg', 'show', host.interfaceName, 'latest-handshakes']);
     const times = stdout.split('\n').map((line) => Number(line.split('\t')[1]));
     assert.equal(times.length, lab.hosts.length - 1);
