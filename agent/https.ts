@@ -8,6 +8,7 @@ import { type HttpReply, type Send, problemError } from '../shared/api/client.ts
 import { WarrenError } from '../shared/errors.ts';
 import { type FeedFrame, createSseReader, decodeFrame, protocolHeader, protocolVersion } from '../shared/protocol.ts';
 import { version } from '../shared/version.ts';
+import type { TlsSession } from './tls-session.ts';
 
 const serverUri = 'urn:warren:server';
 const answerMs = 10_000;
@@ -16,6 +17,7 @@ const maxReplyBytes = 1024 * 1024;
 interface Target {
   readonly serverUrl: string;
   readonly agent: Agent;
+  readonly session?: TlsSession;
   readonly notePath: (local: string | undefined, server: string | undefined) => void;
 }
 
@@ -55,9 +57,7 @@ function send(target: Target, { method, path, headers, body }: Parameters<Send>[
       );
     });
     const deadline = setTimeout(() => call.destroy(tooSlow(target.serverUrl)), answerMs);
-    call.on('socket', (socket) =>
-      onceConnected(socket as TLSSocket, () => target.notePath(socket.localAddress, socket.remoteAddress)),
-    );
+    call.on('socket', (socket) => watchSocket(socket as TLSSocket, target));
     call.on('error', (error) => {
       if (call.reusedSocket && isReset(error)) Object.assign(error, { isStaleSocket: true });
       reject(isStaleSocket(error) ? error : explain(error, target.serverUrl));
@@ -88,9 +88,7 @@ export function readFeed(feed: FeedRequest): Promise<never> {
       else readProblem(reply).then(fail, fail);
     });
     const deadline = setTimeout(() => fail(tooSlow(feed.serverUrl)), answerMs);
-    call.on('socket', (socket) =>
-      onceConnected(socket as TLSSocket, () => feed.notePath(socket.localAddress, socket.remoteAddress)),
-    );
+    call.on('socket', (socket) => watchSocket(socket as TLSSocket, feed));
     call.on('error', fail);
     call.on('close', () => {
       clearTimeout(deadline);
@@ -172,7 +170,9 @@ function requestOptions(
   headers: Readonly<Record<string, string | number>>,
 ): RequestOptions {
   const own = { 'user-agent': `warren/${version}`, [protocolHeader]: String(protocolVersion) };
+  const session = target.session?.current();
   return {
+    ...(session === undefined ? {} : { session }),
     ...hostOf(target.serverUrl),
     agent: target.agent,
     method,
@@ -186,9 +186,11 @@ function hostOf(serverUrl: string): { hostname: string; port: number } {
   return { hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
 }
 
-function onceConnected(socket: TLSSocket, fn: () => void): void {
-  if (socket.connecting) socket.once('secureConnect', fn);
-  else fn();
+function watchSocket(socket: TLSSocket, { notePath, session }: Target): void {
+  const note = (): void => notePath(socket.localAddress, socket.remoteAddress);
+  if (!socket.connecting) return note();
+  socket.once('secureConnect', note);
+  session?.watch(socket);
 }
 
 async function readBody(reply: IncomingMessage): Promise<string> {

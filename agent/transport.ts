@@ -13,6 +13,7 @@ import { isAddress, type Address } from '../shared/net/address.ts';
 import { type Cursor, type FeedFrame, formatCursor } from '../shared/protocol.ts';
 import { createSend, readFeed, tlsOptions } from './https.ts';
 import type { Credentials } from './state.ts';
+import { createTlsSession } from './tls-session.ts';
 
 export interface ServerLink {
   /** Answers the server's position. */
@@ -39,15 +40,20 @@ export interface ServerPath {
 
 export function createLink(serverUrl: string, readCredentials: () => Promise<Credentials>): ServerLink {
   let open: Promise<Agent> | undefined;
+  let session = createTlsSession();
   let path: ServerPath | undefined;
   const drop = (): void => {
     void open?.then((agent) => agent.destroy()).catch(() => undefined);
     open = undefined;
+    // A session carries the certificate it was begun with.
+    session = createTlsSession();
   };
-  /** The pool keeps TLS sessions, so that a reconnect resumes instead of doing the whole handshake. */
   const pool = (): Promise<Agent> => {
     const made =
-      open ?? readCredentials().then((own) => new Agent({ keepAlive: true, maxFreeSockets: 1, ...tlsOptions(own) }));
+      open ??
+      readCredentials().then(
+        (own) => new Agent({ keepAlive: true, maxFreeSockets: 1, maxCachedSessions: 0, ...tlsOptions(own) }),
+      );
     open = made;
     made.catch(() => (open = open === made ? undefined : open));
     return made;
@@ -58,14 +64,17 @@ export function createLink(serverUrl: string, readCredentials: () => Promise<Cre
       path = { local: ends[0], server: ends[1] };
     }
   };
-  const call = createCall(async (request) => createSend({ serverUrl, agent: await pool(), notePath })(request));
+  const call = createCall(async (request) =>
+    createSend({ serverUrl, agent: await pool(), session, notePath })(request),
+  );
   return {
     report: (body) => call(sendReport, { body }),
     renew: (body) => call(renewCertificate, { body }),
     leave: () => call(leaveMesh),
     openFeed: async (cursor, onFrame, signal) => {
       const headers = cursor === undefined ? {} : { 'last-event-id': formatCursor(cursor) };
-      return readFeed({ serverUrl, agent: await pool(), path: openFeed.path, headers, signal, notePath, onFrame });
+      const agent = await pool();
+      return readFeed({ serverUrl, agent, session, path: openFeed.path, headers, signal, notePath, onFrame });
     },
     refresh: drop,
     path: () => path,

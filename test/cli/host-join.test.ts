@@ -64,11 +64,14 @@ test('a token file and standard input do as well', async () => {
   assert.equal(byFile.exitCode, 0, byFile.stderr);
   for (const args of [['-'], ['--token-file', '-']]) {
     const name = `by-stdin-${args.length}`;
-    const [program = '', ...rest] = [...warrenProgram(), 'join', ...args, '--name', name];
+    const argv = [...warrenProgram(), 'join', ...args, '--name', name];
     const token = await newToken();
     await new Promise<void>((resolve, reject) => {
-      const child = execFile(program, rest, { env: { ...process.env, ...envOf(name) } }, (error, _, stderr) =>
-        error === null ? resolve() : reject(new Error(stderr)),
+      const child = execFile(
+        argv[0] ?? '',
+        argv.slice(1),
+        { env: { ...process.env, ...envOf(name) } },
+        (error, _, stderr) => (error === null ? resolve() : reject(new Error(stderr))),
       );
       child.stdin?.end(`${token}\n`);
     });
