@@ -72,10 +72,8 @@ function refusal(claim: Claim, why: string, limits: ClaimLimits): Refusal {
 
 /** Why the claim cannot be used on this host whatever other hosts claim. */
 function standsAlone(claim: Claim, { underlay }: ClaimLimits): string | undefined {
-  if (claim.kind === 'subnet' || claim.kind === 'overlay pool') {
-    const why = reservedWhy(claim.prefix);
-    if (why !== undefined) return why;
-  }
+  const reserved = reservedWhy(claim.prefix);
+  if (reserved !== undefined) return reserved;
   const connected = underlay.connected.overlap(claim.range);
   if (connected !== undefined) {
     return `overlaps ${connected.address} on ${connected.link.name} of this host; give one of the two another prefix`;
