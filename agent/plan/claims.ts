@@ -7,10 +7,10 @@ import { WarrenError } from '../../shared/errors.ts';
 import type { HostId } from '../../shared/names.ts';
 import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
-import { refuseReserved } from '../../shared/net/reserved.ts';
+import { refuseReserved, reservedPrefixes } from '../../shared/net/reserved.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { Refusal } from './desired.ts';
-import { type Range, type RangeIndex, indexRanges, pointOf } from './ranges.ts';
+import { type Range, type RangeIndex, indexRanges, pointOf, rangeOf } from './ranges.ts';
 import { type Underlay, addressOf } from './underlay.ts';
 
 export interface Claim {
@@ -72,7 +72,7 @@ function refusal(claim: Claim, why: string, limits: ClaimLimits): Refusal {
 
 /** Why the claim cannot be used on this host whatever other hosts claim. */
 function standsAlone(claim: Claim, { underlay }: ClaimLimits): string | undefined {
-  const reserved = reservedWhy(claim.prefix);
+  const reserved = isSuspect(claim) ? reservedWhy(claim.prefix) : undefined;
   if (reserved !== undefined) return reserved;
   const connected = underlay.connected.overlap(claim.range);
   if (connected !== undefined) {
@@ -83,6 +83,13 @@ function standsAlone(claim: Claim, { underlay }: ClaimLimits): string | undefine
     return `is routed through ${route.device ?? 'another device'} on this host already; remove that route or the subnet`;
   }
   return undefined;
+}
+
+const reservedRanges = indexRanges(reservedPrefixes, rangeOf);
+
+/** Asking properly costs too much for the thousands of narrow, ordinary prefixes of a mesh. */
+function isSuspect({ prefix, range }: Claim): boolean {
+  return Number(prefix.slice(prefix.lastIndexOf('/') + 1)) < 16 || reservedRanges.overlap(range) !== undefined;
 }
 
 function reservedWhy(prefix: Cidr): string | undefined {

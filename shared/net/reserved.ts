@@ -15,6 +15,9 @@ const reserved: ReadonlyArray<readonly [Cidr, string]> = [
   [parseCidr('ff00::/8'), 'multicast'],
 ];
 
+/** The ranges alone, for who asks about thousands of prefixes and keeps an index. */
+export const reservedPrefixes: readonly Cidr[] = reserved.map(([prefix]) => prefix);
+
 const shortest = { 4: 8, 6: 16 } as const;
 
 /** Throws `prefix-refused` when `cidr` can never be routed inside a mesh. */
