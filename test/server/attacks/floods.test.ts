@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { type Socket, connect as connectPlain } from 'node:net';
 import test, { after, before } from 'node:test';
@@ -26,7 +27,7 @@ async function statusFrom(localAddress: string, key: string): Promise<number> {
     headers,
   });
   sent.end();
-  const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage];
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
   response.resume();
   await once(response, 'close');
   return response.statusCode ?? 0;
