@@ -167,14 +167,11 @@ export class Session {
     }
   }
 
-  #drainedInTime(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, turnMs);
-      void this.#sink.drained().then(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+  async #drainedInTime(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, turnMs)));
+    await Promise.race([this.#sink.drained(), late]);
+    clearTimeout(timer);
   }
 
   #isBehind(): boolean {
