@@ -2,14 +2,15 @@
  * The agent's unix socket: HTTP with one JSON object in and one out, for root on this host only. The socket is also the
  * lock: who listens on it is the one agent of the instance. It decides nothing; `run.ts` answers.
  */
-import { chmod, link, rename, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
-import { isMissing, makePrivateDirectory } from '../durable.ts';
+import { makePrivateDirectory } from '../durable.ts';
 import { type LocalCall, type LocalHandlers, localCalls } from './api.ts';
+import { inTurn } from './turn.ts';
 
 export const socketPath = (runDir: string): string => join(runDir, 'agent.sock');
 
@@ -26,7 +27,6 @@ export async function listenLocally(runDir: string, log: Logger): Promise<LocalS
   const path = socketPath(runDir);
   await makePrivateDirectory(runDir);
   await chmod(runDir, 0o700);
-  await clearStaleSocket(path);
   let handlers: LocalHandlers | undefined;
   const server = createServer((request, reply) => {
     void answer(request, reply, handlers).catch((error: unknown) => {
@@ -34,8 +34,12 @@ export async function listenLocally(runDir: string, log: Logger): Promise<LocalS
       reply.destroy();
     });
   });
-  await listen(server, path);
-  await chmod(path, 0o600);
+  // Looking, clearing away and listening are three things; agents that start together do them one after the other.
+  await inTurn(`${path}.turn`, async () => {
+    await clearStaleSocket(path);
+    await listen(server, path);
+    await chmod(path, 0o600);
+  });
   return {
     serve: (given) => {
       handlers = given;
@@ -48,20 +52,10 @@ export async function listenLocally(runDir: string, log: Logger): Promise<LocalS
   };
 }
 
-/** Moves a dead agent's socket out of the way. Moving is atomic, so two agents that start together do not both do it. */
+/** A dead agent's socket stays behind and would keep everybody from listening. */
 async function clearStaleSocket(path: string): Promise<void> {
   if (await isAlive(path)) throw running(path);
-  const aside = `${path}.${process.pid}.stale`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (isMissing(error)) return;
-    throw error;
-  }
-  const isTaken = await isAlive(aside);
-  if (isTaken) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
-  if (isTaken) throw running(path);
+  await rm(path, { force: true });
 }
 
 function isAlive(path: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,14 +40,26 @@ test('only root reaches the socket, and errors keep their code', async () => {
   await assert.rejects(call('attachments', {}), codeIs('agent-not-running'));
 });
 
-test('of many that start at once exactly one listens', async () => {
-  const starts = await Promise.allSettled(Array.from({ length: 8 }, () => listenLocally(dir, log)));
-  const listening = starts.filter((start) => start.status === 'fulfilled');
-  assert.equal(listening.length, 1);
-  for (const start of starts) {
-    if (start.status === 'rejected') assert.ok(codeIs('agent-running')(start.reason), String(start.reason));
-    else await start.value.close();
+test('of many that start at once exactly one listens, also where a dead one left its socket', async () => {
+  for (let round = 0; round < 20; round += 1) {
+    if (round % 2 === 0) writeFileSync(socketPath(dir), '');
+    const starts = await Promise.allSettled(Array.from({ length: 8 }, () => listenLocally(dir, log)));
+    const listening = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+    const refused = starts.flatMap((start) => (start.status === 'rejected' ? [start.reason as unknown] : []));
+    await Promise.all(listening.map((one) => one.close()));
+    assert.equal(listening.length, 1, `round ${round}`);
+    for (const reason of refused) assert.ok(codeIs('agent-running')(reason), String(reason));
   }
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test('an agent that died while it took its place holds nobody up for long', async () => {
+  const turn = `${socketPath(dir)}.turn`;
+  mkdirSync(turn);
+  utimesSync(turn, new Date(0), new Date(0));
+  const local = await listenLocally(dir, log);
+  await local.close();
+  assert.deepEqual(readdirSync(dir), []);
 });
 
 test('a socket that a dead agent left is no hindrance, one that is alive is', async () => {
