@@ -19,7 +19,11 @@ export const namespaceOf = ({ run }: BenchContext, name: string): string => name
 /** Unique on the machine, because userspace WireGuard keeps a socket per interface name in one folder for all namespaces. */
 export const interfaceOf = ({ run }: BenchContext, name: string): string => interfacePrefix(run.id) + name;
 
-/** Starts a process in a namespace of the run, which ends it at the latest. */
+/**
+ * Starts a daemon in a namespace of the run, which ends it at the latest. In a session of its own, as a service manager
+ * does: the kernel's scheduler shares the CPU by sessions first (sched(7), autogroup), so daemons that shared the bench's
+ * session with the traffic would not compare to those that do not.
+ */
 export function startInside(
   { run }: BenchContext,
   namespace: string,
@@ -27,7 +31,7 @@ export function startInside(
   env: Readonly<Record<string, string>> = {},
 ): Running {
   const logFile = join(run.dir, `${namespace}-${(argv[0] ?? '').replace(/.*\//, '')}.log`);
-  return startProcess(inside(namespace, argv), { logFile, env });
+  return startProcess(inside(namespace, ['setsid', ...argv]), { logFile, env });
 }
 
 /** What is measured is what is shipped: the build, never the sources. */

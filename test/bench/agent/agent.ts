@@ -30,7 +30,7 @@ export async function benchAgent(context: BenchContext): Promise<SectionResult> 
   }
   const idle: Idle[] = [];
   for (const one of context.isQuick ? [{ peers: 5, isLive: true }] : idleCases) {
-    idle.push(...(await measureIdle(context, one)));
+    idle.push(await measureIdle(context, one));
   }
   return judgeAgent(reconciled, idle, await measureMesh(context, context.isQuick ? [2, 4] : [2, 10, 50]));
 }

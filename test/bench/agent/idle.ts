@@ -35,7 +35,7 @@ export interface IdleCase {
   readonly isLive: boolean;
 }
 
-export async function measureIdle(context: BenchContext, { peers, isLive }: IdleCase): Promise<Idle[]> {
+export async function measureIdle(context: BenchContext, { peers, isLive }: IdleCase): Promise<Idle> {
   const place = (name: string): string => namespaceOf(context, `i${peers}${name}`);
   const underlay = await makeUnderlay(place('r'));
   await underlay.connect(place('s'), '10.0.0.2');
@@ -53,30 +53,24 @@ export async function measureIdle(context: BenchContext, { peers, isLive }: Idle
     ? await createFarTunnels(context, { namespace: place('f'), address: '10.0.0.12', count: peers })
     : undefined;
   await fleet.grow(peers, token, far?.tunnels);
-  const programs = existsSync(singleExecutable)
-    ? (['built files', 'single executable'] as const)
-    : (['built files'] as const);
-  const results: Idle[] = [];
-  for (const program of programs) {
-    const name = program === 'built files' ? 'built' : 'single';
-    const host = createLabHost({
-      program: program === 'built files' ? builtProgram() : [singleExecutable],
-      name,
-      namespace: place('h'),
-      address: '10.0.0.11',
-      interfaceName: interfaceOf(context, `i${name[0] ?? ''}${peers}`),
-      dir: join(dir, name),
-    });
-    await mkdir(host.dir);
-    await host.join(token);
-    await host.startAgent();
-    await ready(host, peers, far);
-    results.push({ peers, program, isLive, ...(await observe(context, host)) });
-    await host.warren(['leave', '--purge']);
-    await host.stopAgent();
-  }
+  const isSingle = existsSync(singleExecutable);
+  const host = createLabHost({
+    program: isSingle ? [singleExecutable] : builtProgram(),
+    name: 'idle',
+    namespace: place('h'),
+    address: '10.0.0.11',
+    interfaceName: interfaceOf(context, `i${peers}`),
+    dir: join(dir, 'idle'),
+  });
+  await mkdir(host.dir);
+  await host.join(token);
+  await host.startAgent();
+  await ready(host, peers, far);
+  const seen = await observe(context, host);
+  await host.warren(['leave', '--purge']);
+  await host.stopAgent();
   await server.stop();
-  return results;
+  return { peers, program: isSingle ? 'single executable' : 'built files', isLive, ...seen };
 }
 
 const singleExecutable = join(root, 'out/dist', `warren-linux-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}`);
@@ -100,7 +94,7 @@ async function ready(host: LabHost, peers: number, far: FarTunnels | undefined):
 
 async function observe({ isQuick }: BenchContext, host: LabHost): Promise<Omit<Idle, 'peers' | 'program' | 'isLive'>> {
   // Memory and timers of the start settle.
-  await pause(isQuick ? 3000 : 20_000);
+  await pause(isQuick ? 3000 : 15_000);
   const pid = host.agentPid();
   const tunnels = pidsInside([host.namespace]).filter((one) => one !== pid);
   const cpu = async (): Promise<[number, number, number]> => {
@@ -110,7 +104,7 @@ async function observe({ isQuick }: BenchContext, host: LabHost): Promise<Omit<I
   const rssMib: number[] = [];
   const before = await cpu();
   const startedAt = performance.now();
-  for (let i = 0; i < (isQuick ? 8 : 60); i += 1) {
+  for (let i = 0; i < (isQuick ? 8 : 40); i += 1) {
     await pause(1000);
     rssMib.push(await rssMibOf(pid));
   }

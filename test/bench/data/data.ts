@@ -20,7 +20,7 @@ export interface Rounds {
 
 export async function benchData(context: BenchContext): Promise<SectionResult> {
   const field = await createField(context);
-  const count = context.isQuick ? 3 : 20;
+  const count = context.isQuick ? 3 : 12;
   const roundTrips = await inRounds(field, count, async (one) => median(await pings(one, context.isQuick ? 60 : 300)));
   context.tell('round trips measured');
   const transfers = await inRounds(

@@ -17,7 +17,7 @@ export async function measureStarts(field: Field, { isQuick, tell }: BenchContex
   const contenders = [field.warren, field.byHand, field.plain, field.tinc, field.nebula];
   const samples = contenders.map((): number[] => []);
   const joins: number[] = [];
-  for (let round = 0; round < (isQuick ? 2 : 8); round += 1) {
+  for (let round = 0; round < (isQuick ? 2 : 5); round += 1) {
     for (const [i, contender] of contenders.entries()) {
       await contender.stop();
       samples[i]?.push(await timed(contender, () => contender.start()));
