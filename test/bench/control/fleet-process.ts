@@ -47,13 +47,14 @@ const calls = {
   async connect(start: FeedStart): Promise<Wave> {
     const startedAt = monotonicMs();
     const refused: Record<string, number> = {};
-    const readyAt = await Promise.all(agents.map((agent) => persist(agent, start, startedAt, refused)));
+    const some = agents.slice(0, start.atMost);
+    const readyAt = await Promise.all(some.map((agent) => persist(agent, start, startedAt, refused)));
     return {
       startedAt,
       readyAt,
       refused,
-      resumed: agents.filter((agent) => agent.isResumed).length,
-      bytes: agents.reduce((sum, agent) => sum + agent.feedBytes, 0),
+      resumed: some.filter((agent) => agent.isResumed).length,
+      bytes: some.reduce((sum, agent) => sum + agent.feedBytes, 0),
     };
   },
   async disconnect(): Promise<void> {

@@ -27,6 +27,8 @@ export interface FeedStart {
   readonly cursor: string | undefined;
   /** Offers the TLS session of the last connection. */
   readonly isResuming: boolean;
+  /** At most this many agents of each process; all by default. */
+  readonly atMost?: number;
 }
 
 /** Markers of the frame that ends the server's first answer. */
