@@ -11,7 +11,7 @@ import { World } from './world.ts';
  * names its seed and what happened.
  */
 const first = Number(process.env['WARREN_SEED'] ?? 1);
-const count = process.env['WARREN_SEED'] === undefined ? Number(process.env['WARREN_SEEDS'] ?? 12) : 1;
+const count = process.env['WARREN_SEED'] === undefined ? Number(process.env['WARREN_SEEDS'] ?? 30) : 1;
 
 for (let seed = first; seed < first + count; seed += 1) {
   test(`history ${seed}: whatever happens, every agent ends with the full map, and its kernel with what the map says`, async () => {
