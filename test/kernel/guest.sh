@@ -9,7 +9,9 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /tmp
+# Not over /tmp: the repository may lie there.
+mkdir -p /run/tmp
+export TMPDIR=/run/tmp
 ip link set lo up
 for module in wireguard veth bridge nf_tables nft_masq nft_ct tun br_netfilter; do modprobe "$module" 2>/dev/null; done
 echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null
