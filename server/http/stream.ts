@@ -95,6 +95,8 @@ const tickMs = 1000;
 
 export function createOpenStreams({ store, clock, log }: Deps, auth: Auth): OpenStreams {
   const streams = new Set<OpenStream>();
+  /** By host or key: a commit looks at those it names, not at all of them, before anybody is told. */
+  const byCaller = new Map<string, Set<OpenStream>>();
   const cut = (stream: OpenStream, why: unknown): void => {
     log.info({ actor: stream.principal.actor, op: stream.op.id, why: String(why) }, 'stream cut');
     stream.socket.destroy();
@@ -105,7 +107,7 @@ export function createOpenStreams({ store, clock, log }: Deps, auth: Auth): Open
   const onCommit = (commit: Commit): void => {
     const concerned = new Set<string>([...commit.touched, ...commit.removed]);
     for (const { subject } of commit.audits) if (subject !== null) concerned.add(subject);
-    for (const stream of streams) if (concerned.has(idOf(stream.principal))) check(stream);
+    for (const id of concerned) byCaller.get(id)?.forEach(check);
   };
   const unsubscribe = store.onCommit(onCommit);
   let rest: OpenStream[] = [];
@@ -121,8 +123,15 @@ export function createOpenStreams({ store, clock, log }: Deps, auth: Auth): Open
   return {
     add(op, principal, socket) {
       const stream = { op, principal, socket };
+      const id = idOf(principal);
+      const siblings = byCaller.get(id) ?? new Set();
+      byCaller.set(id, siblings.add(stream));
       streams.add(stream);
-      socket.onClose(() => streams.delete(stream));
+      socket.onClose(() => {
+        streams.delete(stream);
+        siblings.delete(stream);
+        if (siblings.size === 0 && byCaller.get(id) === siblings) byCaller.delete(id);
+      });
       // Access may have ended between the check of the request and now.
       check(stream);
     },
