@@ -8,6 +8,7 @@ import { asWarrenError } from '../shared/errors.ts';
 import type { HostId } from '../shared/names.ts';
 import type { HostRecord, NetworkMap } from '../shared/network-map.ts';
 import type { Cursor, Standing } from '../shared/protocol.ts';
+import { parseDomainName } from '../shared/workload.ts';
 import type { Fault } from './failures.ts';
 import type { State } from './state.ts';
 
@@ -82,7 +83,15 @@ export function openMembership(options: {
 const emptyMap: NetworkMap = {
   epoch: '',
   revision: 0,
-  mesh: { overlayPools: [], containerPools: [], mtu: 1420, keepaliveSeconds: 0 },
+  mesh: {
+    overlayPools: [],
+    containerPools: [],
+    mtu: 1420,
+    keepaliveSeconds: 0,
+    domain: parseDomainName('warren.internal'),
+    publications: [],
+    segments: [],
+  },
   hosts: [],
 };
 

@@ -8,6 +8,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WarrenError } from '../shared/errors.ts';
 import type { Cidr } from '../shared/net/cidr.ts';
+import { type DomainName, parseDomainName } from '../shared/workload.ts';
 import { type FieldName, type LogLevel, type ServerFields, type SocketAddress, fields } from './config/fields.ts';
 import { type YamlEntry, readYaml } from './config/yaml.ts';
 import { packageRoot } from './package-root.ts';
@@ -30,6 +31,8 @@ export interface ServerConfig {
   /** Bytes. */
   readonly mtu: number;
   readonly keepaliveSeconds: number;
+  /** The DNS zone of the mesh. */
+  readonly domain: DomainName;
   /** Directory of the executables served under `/dist/`; by default where `npm run build:agent` puts them. */
   readonly distDir: string;
 }
@@ -118,6 +121,7 @@ function complete(values: Partial<ServerFields>): ServerConfig {
     containerPool: values.containerPool ?? ('10.210.0.0/16' as Cidr),
     mtu: values.mtu ?? 1420,
     keepaliveSeconds: values.keepaliveSeconds ?? 25,
+    domain: values.domain ?? parseDomainName('warren.internal'),
     distDir: values.distDir ?? join(packageRoot, 'out', 'dist'),
   };
 }

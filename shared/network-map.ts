@@ -8,6 +8,7 @@ import { addressSchema } from './net/address.ts';
 import { cidrSchema } from './net/cidr.ts';
 import { endpointSchema } from './net/endpoint.ts';
 import { publicKeySchema } from './wireguard.ts';
+import { domainNameSchema, parseDomainName, publicationSchema, segmentSchema, workloadsSchema } from './workload.ts';
 
 export const weightSchema = z.int().min(0).max(65535).meta({ description: 'Lower is preferred; 10 by default' });
 
@@ -36,6 +37,8 @@ export const hostRecordSchema = z.strictObject({
   endpoints: z.array(endpointSchema).max(16),
   /** True while the server finds the host gone; only then do its subnets move to another owner. */
   isGone: z.boolean(),
+  /** What runs there, ordered by name. A map saved by an agent before 0.2 has none. */
+  workloads: workloadsSchema.default([]),
 });
 export type HostRecord = z.infer<typeof hostRecordSchema>;
 
@@ -48,6 +51,12 @@ export const meshSettingsSchema = z.strictObject({
   mtu: z.int().min(1280).max(9000),
   /** WireGuard persistent keepalive, seconds; 0 is off. */
   keepaliveSeconds: z.int().min(0).max(3600),
+  /** The DNS zone of the mesh. */
+  domain: domainNameSchema.default(parseDomainName('warren.internal')),
+  /** Ordered by id. */
+  publications: z.array(publicationSchema).max(1024).default([]),
+  /** Segments with properties of their own, ordered by name. */
+  segments: z.array(segmentSchema).max(1024).default([]),
 });
 export type MeshSettings = z.infer<typeof meshSettingsSchema>;
 

@@ -11,6 +11,7 @@ import { type Claim, believeClaims } from './claims.ts';
 import type { Desired, DesiredBridge, DesiredPeer, DesiredRoute, Refusal } from './desired.ts';
 import { isHandshakeFresh } from './endpoints.ts';
 import { planTable } from './firewall.ts';
+import type { LocalFacts } from './local.ts';
 import type { Observed } from './observed.ts';
 import { believePeers, orderCandidates } from './peers.ts';
 import { indexRanges, pointOf, prefixOfOne, rangeOf } from './ranges.ts';
@@ -22,12 +23,15 @@ export interface Desire {
   readonly refusals: readonly Refusal[];
 }
 
-export function desire(
-  map: NetworkMap,
-  settings: HostSettings,
-  attachments: readonly AttachmentSpec[],
-  observed: Observed,
-): Desire {
+/** What the wanted state follows from, besides what the underlay looks like. */
+export interface Wish {
+  readonly map: NetworkMap;
+  readonly settings: HostSettings;
+  readonly attachments: readonly AttachmentSpec[];
+  readonly local: LocalFacts;
+}
+
+export function desire({ map, settings, attachments }: Wish, observed: Observed): Desire {
   const underlay = readUnderlay(observed, settings);
   const self = map.hosts.find((host) => host.id === settings.selfId);
   const { peers: believed, refusals: peerRefusals } =

@@ -2,26 +2,21 @@
 import type { Logger } from 'pino';
 import type { Failure } from '../../shared/api/report.ts';
 import { asWarrenError } from '../../shared/errors.ts';
-import type { NetworkMap } from '../../shared/network-map.ts';
 import type { Cursor } from '../../shared/protocol.ts';
 import { apply } from '../apply.ts';
 import type { Fault } from '../failures.ts';
-import { desire } from '../plan/desire.ts';
+import { type Wish, desire } from '../plan/desire.ts';
 import type { Desired } from '../plan/desired.ts';
 import type { Observed } from '../plan/observed.ts';
 import { plan } from '../plan/plan.ts';
-import type { AttachmentSpec, HostSettings } from '../plan/settings.ts';
 import { type Step, stepSubject } from '../plan/step.ts';
 import type { System } from '../system/run.ts';
 import type { KernelView } from './kernel-view.ts';
 
 /** What a pass works on; asked for anew by each. */
-export interface Inputs {
-  readonly map: NetworkMap;
+export interface Inputs extends Wish {
   /** What is reached when the map is in the kernel; undefined where no map came from the server. */
   readonly cursor: Cursor | undefined;
-  readonly settings: HostSettings;
-  readonly attachments: readonly AttachmentSpec[];
 }
 
 /** What a pass ended with. */
@@ -73,10 +68,11 @@ export async function onePass(tools: PassTools, view: KernelView, before: Reache
 async function converge(
   { system, log, onSteps }: PassTools,
   view: KernelView,
-  { map, settings, attachments }: Inputs,
+  inputs: Inputs,
 ): Promise<{ faults: Fault[]; desired: Desired; isChanged: boolean }> {
+  const { map, settings, attachments } = inputs;
   const observed = await view.observed(settings, attachments);
-  const { desired, refusals } = desire(map, settings, attachments, observed);
+  const { desired, refusals } = desire(inputs, observed);
   const { steps, refusals: leftAlone } = plan(desired, observed, view.endpointMemory());
   const refused: Fault[] = [...refusals, ...leftAlone];
   if (steps.length === 0) return { faults: refused, desired, isChanged: false };

@@ -15,11 +15,15 @@ export interface Account {
 }
 
 export function createAccount(context: Context, reconciler: Pick<Reconciler, 'reached' | 'wireguard'>): Account {
-  const { membership, subnetEnv, clock, attachments, leases } = context;
+  const { membership, subnetEnv, clock, attachments, workloads, leases } = context;
   let ownFailures: Failure[] = [];
   const account: Account = {
     failures: () => {
-      ownFailures = trackFailures(ownFailures, [...membership.faults(), ...subnetEnv.faults()], clock.now());
+      ownFailures = trackFailures(
+        ownFailures,
+        [...membership.faults(), ...subnetEnv.faults(), ...workloads.faults()],
+        clock.now(),
+      );
       return [...reconciler.reached().failures, ...ownFailures];
     },
     attachments: () =>
@@ -33,7 +37,7 @@ export function createAccount(context: Context, reconciler: Pick<Reconciler, 're
 }
 
 function describeReport(
-  { membership, host, link, selfId, settings, backend }: Context,
+  { membership, host, link, selfId, settings, backend, workloads }: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
   account: Account,
 ): ReportBody {
@@ -54,6 +58,8 @@ function describeReport(
     peers: map === undefined ? [] : peerReports(map, selfId, reconciler.wireguard()),
     failures: [...account.failures()],
     attachments: account.attachments(),
+    workloads: [...workloads.list()],
+    advertise: [],
     backend: { kind, version: backendVersion },
     agentVersion: version,
   });

@@ -5,12 +5,14 @@ import type { HostId } from '../../shared/names.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
 import { type Attachments, openAttachments } from '../attach/attachments.ts';
+import { type Slots, createSlots } from '../attach/slots.ts';
 import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
 import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { AgentSettings } from '../config.ts';
 import { hostSettings, seedOf } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
+import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
 import type { HostSettings } from '../plan/settings.ts';
 import { type HostFile, type State, notEnrolled } from '../state.ts';
 import type { System } from '../system/run.ts';
@@ -38,6 +40,9 @@ export interface Context {
   readonly selfId: HostId;
   readonly membership: Membership;
   readonly attachments: Attachments;
+  readonly workloads: WorkloadBook;
+  /** Which slots of the lease are in use, whoever uses them. */
+  readonly slots: Slots;
   readonly subnetEnv: SubnetEnv;
   readonly backend: BackendView;
   /** This host's leases by the map that may be used. */
@@ -67,6 +72,8 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     selfId,
     membership,
     attachments: await readAttachments(parts, clock, probe),
+    workloads: createWorkloadBook(),
+    slots: createSlots(),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
     leases: () => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [],

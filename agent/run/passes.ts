@@ -1,5 +1,6 @@
 /** What a pass of the reconciler works on, and what must be written down around it. */
 import { isAddress } from '../../shared/net/address.ts';
+import { noLocalFacts } from '../plan/local.ts';
 import type { Step } from '../plan/step.ts';
 import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';
 import type { HostFile, State } from '../state.ts';
@@ -24,13 +25,19 @@ export function startPasses(context: Context, onNews: () => void): Reconciler {
 
 /** Undefined while there is nothing to work on. */
 async function readInputs(context: Context): Promise<Inputs | undefined> {
-  const { membership, attachments, link, host, leases, settings } = context;
+  const { membership, attachments, workloads, link, host, leases, settings } = context;
   const map = membership.usable();
   if (map === undefined) return undefined;
   await attachments.refresh(leases());
   const serverAddress = link.path()?.server ?? literalServer(host);
   const known = serverAddress === undefined ? settings() : { ...settings(), serverAddress };
-  return { map, cursor: membership.cursor(), settings: known, attachments: attachments.specs(leases()) };
+  return {
+    map,
+    cursor: membership.cursor(),
+    settings: known,
+    attachments: attachments.specs(leases()),
+    local: { ...noLocalFacts, workloads: workloads.list() },
+  };
 }
 
 /** Kernel switches as they were, for `leave` to put back. */

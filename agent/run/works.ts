@@ -24,7 +24,7 @@ export interface Works {
 }
 
 export function startWorks(context: Context): Works {
-  const { system, link, clock, log, state, host, membership } = context;
+  const { system, link, clock, log, state, host, membership, workloads } = context;
   const reconciler = startPasses(context, () => news.look());
   const account = createAccount(context, reconciler);
   const report = (): ReportBody | undefined =>
@@ -42,6 +42,10 @@ export function startWorks(context: Context): Works {
   const onNewCertificate = (): void => stream.nudge();
   const renewal = startRenewal({ link, clock, log, state, name: host.name, onNewKey, onNewCertificate });
   const kernel = watchKernel(system, context.settings(), () => reconciler.look());
+  workloads.onChange(() => {
+    reconciler.wake();
+    news.look();
+  });
   reconciler.wake();
   const halt = async (): Promise<void> => {
     kernel.stop();

@@ -5,6 +5,7 @@ import { parseAddress } from '../../shared/net/address.ts';
 import { type Cidr, cidrFamily, parseCidr } from '../../shared/net/cidr.ts';
 import { refuseReserved } from '../../shared/net/reserved.ts';
 import { serverUrlSchema } from '../../shared/token.ts';
+import { parseDomainName } from '../../shared/workload.ts';
 
 export interface SocketAddress {
   /** An IP address or a host name that the system resolves. */
@@ -29,6 +30,7 @@ export const fields = {
   containerPool: { env: 'WARREN_CONTAINER_POOL', parse: parsePool },
   mtu: { env: 'WARREN_MTU', parse: parseWhole(1280, 9000) },
   keepaliveSeconds: { env: 'WARREN_KEEPALIVE_SECONDS', parse: parseWhole(0, 3600) },
+  domain: { env: 'WARREN_DOMAIN', parse: parseDomainName },
   distDir: { env: 'WARREN_DIST_DIR', parse: parsePath },
 } as const;
 

@@ -9,6 +9,7 @@ import { type Cidr, compareCidr } from '../../shared/net/cidr.ts';
 import type { HostRecord, MeshSettings, NetworkMap } from '../../shared/network-map.ts';
 import type { HostState } from '../../shared/protocol.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
+import type { Workload } from '../../shared/workload.ts';
 import { type EndpointCandidates, rankEndpoints } from '../discovery/endpoints.ts';
 
 /** What the store knows of a host that others may see. */
@@ -19,6 +20,8 @@ export interface MapRow {
   readonly publicKey: PublicKey | null;
   readonly endpoints: EndpointCandidates;
   readonly isGone: boolean;
+  /** Ordered by name. */
+  readonly workloads: readonly Workload[];
   readonly leases: ReadonlyArray<{ kind: 'overlay' | 'container'; family: Family; prefix: Cidr }>;
   /** Approved ones only. */
   readonly subnets: ReadonlyArray<{ prefix: Cidr; weight: number }>;
@@ -51,6 +54,7 @@ export function buildRecord(row: MapRow): HostRecord | undefined {
       .map(({ prefix, weight }) => ({ prefix, weight })),
     endpoints: rankEndpoints(row.endpoints),
     isGone: row.isGone,
+    workloads: [...row.workloads],
   };
 }
 

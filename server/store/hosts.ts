@@ -5,6 +5,7 @@ import type { HostId, HostName } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { HostState } from '../../shared/protocol.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
+import type { Workload } from '../../shared/workload.ts';
 import { makeId } from './ids.ts';
 import { type Page, type PageRequest, makePage, readPlace } from './page.ts';
 import type { Db, Flag, HostTable } from './schema.ts';
@@ -25,6 +26,8 @@ export interface StoredHost {
   readonly localEndpoints: readonly Endpoint[];
   /** Seen by the server or by other hosts, best first. */
   readonly observedEndpoints: readonly Endpoint[];
+  /** What runs there, ordered by name. */
+  readonly workloads: readonly Workload[];
   readonly isEphemeral: boolean;
   readonly isGone: boolean;
   readonly isRotationDue: boolean;
@@ -184,6 +187,7 @@ export function toHost(row: Selectable<HostTable>): StoredHost {
     declaredEndpoints: JSON.parse(row.declared_endpoints) as Endpoint[],
     localEndpoints: JSON.parse(row.local_endpoints) as Endpoint[],
     observedEndpoints: JSON.parse(row.observed_endpoints) as Endpoint[],
+    workloads: JSON.parse(row.workloads) as Workload[],
     isEphemeral: row.is_ephemeral === 1,
     isGone: row.is_gone === 1,
     isRotationDue: row.is_rotation_due === 1,
@@ -209,6 +213,7 @@ function rowOf(fields: Partial<HostFields>): Updateable<HostTable> {
     declared_endpoints: json(fields.declaredEndpoints),
     local_endpoints: json(fields.localEndpoints),
     observed_endpoints: json(fields.observedEndpoints),
+    workloads: json(fields.workloads),
     is_ephemeral: flag(fields.isEphemeral),
     is_gone: flag(fields.isGone),
     is_rotation_due: flag(fields.isRotationDue),
@@ -221,7 +226,7 @@ function rowOf(fields: Partial<HostFields>): Updateable<HostTable> {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));
 }
 
-const json = (value: readonly string[] | undefined): string | undefined =>
+const json = (value: readonly unknown[] | undefined): string | undefined =>
   value === undefined ? undefined : JSON.stringify(value);
 
 const flag = (value: boolean | undefined): Flag | undefined => (value === undefined ? undefined : value ? 1 : 0);

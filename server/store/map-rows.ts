@@ -1,6 +1,7 @@
 /** Reads what network maps and deltas are made of, with few set-based queries whatever the number of hosts. */
 import type { HostId } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { Workload } from '../../shared/workload.ts';
 import type { Changes, MapRow } from '../netmap/build.ts';
 import { groupBy } from './group.ts';
 import { readMeshSettings, readMeta } from './meta.ts';
@@ -68,6 +69,7 @@ const selectHosts = (db: Db) =>
       'local_endpoints',
       'observed_endpoints',
       'is_gone',
+      'workloads',
     ]);
 
 const selectLeases = (db: Db) => db.selectFrom('lease').select(['host_id', 'kind', 'family', 'prefix']);
@@ -97,6 +99,7 @@ function joinRows(
       local: readEndpoints(host.local_endpoints),
     },
     isGone: host.is_gone === 1,
+    workloads: host.workloads === '[]' ? [] : (JSON.parse(host.workloads) as Workload[]),
     leases: leasesOf.get(host.id) ?? [],
     subnets: subnetsOf.get(host.id) ?? [],
   }));

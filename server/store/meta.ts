@@ -3,10 +3,13 @@ import type Database from 'better-sqlite3';
 import { sql } from 'kysely';
 import type { MeshSettings } from '../../shared/network-map.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
+import type { DomainName } from '../../shared/workload.ts';
 import { makeCidr } from '../../shared/net/cidr.ts';
 import { makeId, type Random } from './ids.ts';
 import type { Db } from './schema.ts';
 import { listAllPools } from './pools.ts';
+import { listAllPublications } from './publications.ts';
+import { listAllSegments } from './segments.ts';
 import type { Tx } from './transact.ts';
 
 export interface Meta {
@@ -21,6 +24,7 @@ export interface Meta {
   readonly mtu: number;
   readonly keepaliveSeconds: number;
   readonly createdAt: number;
+  readonly domain: DomainName;
 }
 
 export async function readMeta(db: Db): Promise<Meta> {
@@ -35,23 +39,32 @@ export async function readMeta(db: Db): Promise<Meta> {
       'mtu',
       'keepalive_seconds as keepaliveSeconds',
       'created_at as createdAt',
+      'domain',
     ])
     .executeTakeFirstOrThrow();
 }
 
 export async function readMeshSettings(db: Db): Promise<MeshSettings> {
-  const { mtu, keepaliveSeconds } = await readMeta(db);
+  const { mtu, keepaliveSeconds, domain } = await readMeta(db);
   const pools = await listAllPools(db);
   const prefixes = (kind: string): Cidr[] => pools.filter((pool) => pool.kind === kind).map((pool) => pool.prefix);
-  return { overlayPools: prefixes('overlay'), containerPools: prefixes('container'), mtu, keepaliveSeconds };
+  return {
+    overlayPools: prefixes('overlay'),
+    containerPools: prefixes('container'),
+    mtu,
+    keepaliveSeconds,
+    domain,
+    publications: await listAllPublications(db),
+    segments: await listAllSegments(db),
+  };
 }
 
 /** Call `tx.touchMesh()` and audit it as well. */
 export async function updateMeshSettings(
   tx: Tx,
-  settings: Pick<MeshSettings, 'mtu' | 'keepaliveSeconds'>,
+  { mtu, keepaliveSeconds, domain }: Pick<MeshSettings, 'mtu' | 'keepaliveSeconds' | 'domain'>,
 ): Promise<void> {
-  await tx.db.updateTable('meta').set({ mtu: settings.mtu, keepalive_seconds: settings.keepaliveSeconds }).execute();
+  await tx.db.updateTable('meta').set({ mtu, keepalive_seconds: keepaliveSeconds, domain }).execute();
 }
 
 export async function advanceRevision(tx: Tx, isMeshChanged: boolean): Promise<{ epoch: string; revision: number }> {

@@ -11,7 +11,8 @@ CREATE TABLE meta (
   mtu INTEGER NOT NULL,
   keepalive_seconds INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
-  checked_at INTEGER NOT NULL
+  checked_at INTEGER NOT NULL,
+  domain TEXT NOT NULL DEFAULT 'warren.internal'
 ) STRICT;
 
 CREATE TABLE token (
@@ -64,7 +65,9 @@ CREATE TABLE host (
   token_id TEXT REFERENCES token (id) ON DELETE SET NULL,
   -- The revision at which what other hosts know of this one last changed.
   map_revision INTEGER NOT NULL DEFAULT 0,
-  version INTEGER NOT NULL DEFAULT 1
+  version INTEGER NOT NULL DEFAULT 1,
+  -- What runs there and can be named, as every host is told.
+  workloads TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(workloads))
 ) STRICT;
 CREATE INDEX host_by_age ON host (created_at, id);
 CREATE INDEX host_by_map_revision ON host (map_revision);
@@ -124,6 +127,29 @@ CREATE TABLE subnet (
 ) STRICT;
 CREATE INDEX subnet_by_age ON subnet (created_at, id);
 CREATE INDEX subnet_by_prefix ON subnet (prefix);
+
+CREATE TABLE publication (
+  id TEXT PRIMARY KEY,
+  service TEXT NOT NULL,
+  target_port INTEGER NOT NULL CHECK (target_port BETWEEN 1 AND 65535),
+  protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp')),
+  port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+  -- Null: on every host.
+  host_id TEXT REFERENCES host (id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX publication_by_age ON publication (created_at, id);
+CREATE INDEX publication_by_port ON publication (port, protocol);
+CREATE INDEX publication_by_host ON publication (host_id);
+
+CREATE TABLE segment (
+  name TEXT PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('routed', 'bridged')),
+  vni INTEGER UNIQUE CHECK (vni BETWEEN 1 AND 16777215),
+  created_at INTEGER NOT NULL,
+  CHECK ((kind = 'bridged') = (vni IS NOT NULL))
+) STRICT;
+CREATE INDEX segment_by_age ON segment (created_at, name);
 
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -5,6 +5,7 @@ import type { Family } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { HostState } from '../../shared/protocol.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
+import type { DomainName, Label, SegmentName, Transport } from '../../shared/workload.ts';
 
 export type Flag = 0 | 1;
 export type PoolKind = 'overlay' | 'container';
@@ -21,6 +22,7 @@ export interface MetaTable {
   keepalive_seconds: number;
   created_at: number;
   checked_at: number;
+  domain: Generated<DomainName>;
 }
 
 export interface TokenTable {
@@ -70,6 +72,7 @@ export interface HostTable {
   token_id: string | null;
   map_revision: Generated<number>;
   version: Generated<number>;
+  workloads: Generated<string>;
 }
 
 export interface TombstoneTable {
@@ -117,6 +120,23 @@ export interface SubnetTable {
   version: Generated<number>;
 }
 
+export interface PublicationTable {
+  id: string;
+  service: Label;
+  target_port: number;
+  protocol: Transport;
+  port: number;
+  host_id: HostId | null;
+  created_at: number;
+}
+
+export interface SegmentTable {
+  name: SegmentName;
+  kind: 'routed' | 'bridged';
+  vni: number | null;
+  created_at: number;
+}
+
 export interface AuditTable {
   id: Generated<number>;
   at: number;
@@ -150,6 +170,8 @@ export interface Schema {
   pool: PoolTable;
   lease: LeaseTable;
   subnet: SubnetTable;
+  publication: PublicationTable;
+  segment: SegmentTable;
   audit: AuditTable;
   idempotency: IdempotencyTable;
   secret: SecretTable;

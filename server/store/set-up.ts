@@ -1,5 +1,6 @@
 /** What a server does to its store at every start: first pools when there are none, settings as configured. */
 import type { Cidr } from '../../shared/net/cidr.ts';
+import type { DomainName } from '../../shared/workload.ts';
 import { firstPools, refusePool } from '../ipam/pools.ts';
 import { readMeta, updateMeshSettings } from './meta.ts';
 import type { Store } from './open.ts';
@@ -13,6 +14,8 @@ export interface MeshDefaults {
   /** Bytes. */
   readonly mtu: number;
   readonly keepaliveSeconds: number;
+  /** The DNS zone of the mesh. */
+  readonly domain: DomainName;
 }
 
 /** Throws `prefix-overlaps` or `prefix-refused` when the configured pools cannot be; nothing is changed then. */
@@ -20,11 +23,11 @@ export async function setUpMesh(store: Store, defaults: MeshDefaults): Promise<v
   await store.transact('server', async (tx) => {
     const meta = await readMeta(tx.db);
     if ((await listAllPools(tx.db)).length === 0) await addFirstPools(tx, { ...defaults, ula: meta.ula });
-    const { mtu, keepaliveSeconds } = defaults;
-    if (meta.mtu === mtu && meta.keepaliveSeconds === keepaliveSeconds) return;
-    await updateMeshSettings(tx, { mtu, keepaliveSeconds });
+    const { mtu, keepaliveSeconds, domain } = defaults;
+    if (meta.mtu === mtu && meta.keepaliveSeconds === keepaliveSeconds && meta.domain === domain) return;
+    await updateMeshSettings(tx, { mtu, keepaliveSeconds, domain });
     tx.touchMesh();
-    tx.audit('mesh.configure', null, { mtu, keepaliveSeconds });
+    tx.audit('mesh.configure', null, { mtu, keepaliveSeconds, domain });
   });
 }
 

@@ -7,8 +7,8 @@ import { WarrenError } from '../../shared/errors.ts';
 import type { HostId } from '../../shared/names.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import { deleteSubnet, insertSubnet, listSubnetsOfHost } from '../store/subnets.ts';
-import type { Tx } from '../store/open.ts';
-import { refuseSubnet } from './refuse.ts';
+import type { Db, Store, Tx } from '../store/open.ts';
+import { type UsedPrefixes, refuseSubnet } from './refuse.ts';
 import { maxSubnetsOfHost } from './subnets.ts';
 import { readUsedPrefixes } from './used.ts';
 
@@ -40,5 +40,40 @@ async function refuseWishes(tx: Tx, wishes: readonly Wish[], serverUrl: string):
     refuseSubnet(prefix, used, field);
     if (seen.has(prefix)) throw new WarrenError('request-invalid', `${prefix} stands twice; list it once`, { field });
     seen.add(prefix);
+  }
+}
+
+/**
+ * What a host would advertise besides, told in a report: each prefix that is not known yet waits for an operator.
+ * One that is refused is left out, because a report is no place to argue; the agent tells why in its own status.
+ */
+export async function noteWishes(
+  store: Pick<Store, 'db' | 'transact'>,
+  hostId: HostId,
+  wishes: readonly Wish[],
+  serverUrl: string,
+): Promise<void> {
+  if ((await newWishes(store.db, hostId, wishes, serverUrl)).length === 0) return;
+  await store.transact(`host:${hostId}`, async (tx) => {
+    const open = await newWishes(tx.db, hostId, wishes, serverUrl);
+    for (const { prefix, weight } of open) await insertSubnet(tx, { hostId, prefix, weight, state: 'pending' });
+    if (open.length > 0) tx.audit('subnet.wish', hostId, { prefixes: open.map(({ prefix }) => prefix) });
+  });
+}
+
+async function newWishes(db: Db, hostId: HostId, wishes: readonly Wish[], serverUrl: string): Promise<Wish[]> {
+  const known = new Set((await listSubnetsOfHost(db, hostId)).map(({ prefix }) => prefix));
+  const unknown = wishes.filter(({ prefix }) => !known.has(prefix));
+  if (unknown.length === 0) return [];
+  const used = await readUsedPrefixes(db, serverUrl);
+  return unknown.filter(({ prefix }) => isAllowed(prefix, used)).slice(0, maxSubnetsOfHost - known.size);
+}
+
+function isAllowed(prefix: Cidr, used: UsedPrefixes): boolean {
+  try {
+    refuseSubnet(prefix, used);
+    return true;
+  } catch {
+    return false;
   }
 }

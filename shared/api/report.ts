@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { hostIdSchema } from '../names.ts';
 import { addressSchema } from '../net/address.ts';
 import { endpointSchema } from '../net/endpoint.ts';
-import { epochSchema, revisionSchema } from '../network-map.ts';
+import { advertisedRouteSchema, epochSchema, revisionSchema } from '../network-map.ts';
+import { workloadsSchema } from '../workload.ts';
 import { operation, timeSchema } from './route.ts';
 
 export const failureSchema = z.strictObject({
@@ -46,6 +47,10 @@ export const reportBodySchema = z.strictObject({
   peers: z.array(peerReportSchema).max(256),
   failures: z.array(failureSchema).max(64),
   attachments: z.array(attachmentReportSchema).max(1024),
+  /** What runs on the host and can be named; other hosts are told of it. */
+  workloads: workloadsSchema,
+  /** Prefixes the host would route for besides those it named when it joined; each waits for an operator. */
+  advertise: z.array(advertisedRouteSchema).max(64),
   backend: z.strictObject({ kind: z.enum(['kernel', 'wireguard-go', 'none']), version: z.string().max(64) }),
   agentVersion: z.string().max(64),
 });

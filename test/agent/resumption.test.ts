@@ -38,6 +38,8 @@ const body: ReportBody = {
   peers: [],
   failures: [],
   attachments: [],
+  workloads: [],
+  advertise: [],
   backend: { kind: 'none', version: '' },
   agentVersion: 'test',
 };

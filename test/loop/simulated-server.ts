@@ -17,6 +17,7 @@ import type { ServerConfig } from '../../server/config.ts';
 import { parseCidr } from '../../shared/net/cidr.ts';
 import { version } from '../../shared/version.ts';
 import type { Chance } from './random.ts';
+import { parseDomainName } from '../../shared/workload.ts';
 
 export interface SimulatedServer {
   readonly deps: Deps;
@@ -61,6 +62,7 @@ function configOf(stateDir: string): ServerConfig {
     containerPool: parseCidr('10.210.0.0/16'),
     mtu: 1420,
     keepaliveSeconds: 25,
+    domain: parseDomainName('warren.internal'),
     distDir: stateDir,
   };
 }

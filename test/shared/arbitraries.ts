@@ -5,6 +5,7 @@ import type { HostRecord, MeshSettings, NetworkMap } from '../../shared/network-
 import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
+import { type Label, type SegmentName, type Workload, parseDomainName } from '../../shared/workload.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 
 export const epoch = 'eaaaaaaaaaaaaaaaa';
@@ -14,6 +15,16 @@ export const hostId = (n: number): HostId => `h${letters[n % 32]?.repeat(16) ?? 
 
 const hostNumber = fc.integer({ min: 0, max: 11 });
 
+const workload = (r: number, address: Address): Workload => ({
+  name: `c${r}` as Label,
+  services: ['web' as Label],
+  addresses: [address],
+  ports: [],
+  segment: null,
+  isHealthy: r !== 1,
+  variables: [],
+});
+
 export const hostRecord: fc.Arbitrary<HostRecord> = fc
   .record({
     n: hostNumber,
@@ -22,8 +33,9 @@ export const hostRecord: fc.Arbitrary<HostRecord> = fc
     weight: fc.integer({ min: 0, max: 3 }),
     port: fc.integer({ min: 1, max: 65535 }),
     isGone: fc.boolean(),
+    runs: fc.subarray([0, 1, 2]),
   })
-  .map(({ n, key, subnets, weight, port, isGone }) => ({
+  .map(({ n, key, subnets, weight, port, isGone, runs }) => ({
     id: hostId(n),
     name: `host-${n}` as HostName,
     publicKey: Buffer.from(key).toString('base64') as PublicKey,
@@ -32,6 +44,7 @@ export const hostRecord: fc.Arbitrary<HostRecord> = fc
     subnets: subnets.map((s) => ({ prefix: `192.168.${s}.0/24` as Cidr, weight })),
     endpoints: [`192.0.2.${n + 1}:${port}` as Endpoint],
     isGone,
+    workloads: runs.map((r) => workload(r, `10.210.${n + 1}.${r + 2}` as Address)),
   }));
 
 export const meshSettings: fc.Arbitrary<MeshSettings> = fc.record(
@@ -40,6 +53,9 @@ export const meshSettings: fc.Arbitrary<MeshSettings> = fc.record(
     containerPools: fc.constantFrom(['10.210.0.0/16' as Cidr], ['10.210.0.0/16' as Cidr, '10.220.0.0/16' as Cidr]),
     mtu: fc.constantFrom(1420, 1380),
     keepaliveSeconds: fc.constantFrom(0, 25),
+    domain: fc.constantFrom(parseDomainName('warren.internal'), parseDomainName('mesh.example')),
+    publications: fc.constant([]),
+    segments: fc.constantFrom([], [{ name: 'lan' as SegmentName, kind: 'bridged' as const, vni: 7 }]),
   },
   { noNullPrototype: true },
 );

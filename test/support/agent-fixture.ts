@@ -16,6 +16,7 @@ import { parsePublicKey } from '../../shared/wireguard.ts';
 import type { System } from '../../agent/system/run.ts';
 import { FakeHost, type FakeHostOptions } from './fake-host.ts';
 import { hostId, publicKeyOf } from './mesh-map.ts';
+import { noLocalFacts } from '../../agent/plan/local.ts';
 
 export function settingsOf(n: number, changes: Partial<HostSettings> = {}): HostSettings {
   return {
@@ -69,7 +70,10 @@ export class AgentFixture {
   async pass(map: NetworkMap): Promise<Pass> {
     const observed = await observe(this.system, this.settings, this.attachments, this.now);
     this.memory = trackEndpoints(this.memory, observed.wireguard?.peers ?? new Map(), this.now);
-    const { desired, refusals } = desire(map, this.settings, this.attachments, observed);
+    const { desired, refusals } = desire(
+      { map, settings: this.settings, attachments: this.attachments, local: noLocalFacts },
+      observed,
+    );
     const planned = plan(desired, observed, this.memory);
     const result = await apply(this.system, this.settings, planned.steps);
     return { observed, desired, refusals: [...refusals, ...planned.refusals], steps: planned.steps, result };

@@ -1,4 +1,5 @@
 /** Every migration in the order it is applied; the position is the schema version it leads to. Append only. */
 import { initial } from './0001-initial.ts';
+import { workloads } from './0002-workloads.ts';
 
-export const migrations: readonly string[] = [initial];
+export const migrations: readonly string[] = [initial, workloads];

@@ -5,13 +5,17 @@ import { desire } from '../../../agent/plan/desire.ts';
 import type { NetworkMap } from '../../../shared/network-map.ts';
 import { AgentFixture, fakeHost, settingsOf } from '../../support/agent-fixture.ts';
 import { type HostOptions, hostRecord, meshOf, networkMap, publicKeyOf } from '../../support/mesh-map.ts';
+import { noLocalFacts } from '../../../agent/plan/local.ts';
 
 type Changes = Readonly<Record<number, HostOptions>>;
 
 async function desireFor(map: NetworkMap, addresses?: string[], serverAddress?: string) {
   const host = fakeHost(addresses === undefined ? {} : { addresses });
   const settings = settingsOf(1, serverAddress === undefined ? {} : { serverAddress: serverAddress as never });
-  return desire(map, settings, [], await observe(host.system, settings, [], 0));
+  return desire(
+    { map: map, settings: settings, attachments: [], local: noLocalFacts },
+    await observe(host.system, settings, [], 0),
+  );
 }
 
 async function allowed(changes: Changes, hosts = 3) {
@@ -155,7 +159,10 @@ test('the MTU follows the underlay, down to what IPv6 needs', async () => {
   const host = fakeHost();
   const mtuWith = async (mtu: number): Promise<number> => {
     host.hand(`ip link set dev eth0 mtu ${mtu}`);
-    return desire(meshOf(2), settingsOf(1), [], await observe(host.system, settingsOf(1), [], 0)).desired.mtu;
+    return desire(
+      { map: meshOf(2), settings: settingsOf(1), attachments: [], local: noLocalFacts },
+      await observe(host.system, settingsOf(1), [], 0),
+    ).desired.mtu;
   };
   assert.deepEqual([await mtuWith(9000), await mtuWith(1450), await mtuWith(1300)], [1420, 1370, 1280]);
 });
@@ -163,7 +170,10 @@ test('the MTU follows the underlay, down to what IPv6 needs', async () => {
 test('without IPv6 only IPv4 is wanted', async () => {
   const host = fakeHost();
   host.sysctls.set('net/ipv6/conf/all/disable_ipv6', '1');
-  const { desired } = desire(meshOf(2), settingsOf(1), [], await observe(host.system, settingsOf(1), [], 0));
+  const { desired } = desire(
+    { map: meshOf(2), settings: settingsOf(1), attachments: [], local: noLocalFacts },
+    await observe(host.system, settingsOf(1), [], 0),
+  );
   assert.deepEqual(
     [...desired.routes.keys()].filter((prefix) => prefix.includes(':')),
     [],

@@ -14,6 +14,7 @@ import type { NetworkMap } from '../../../shared/network-map.ts';
 import { createSseReader, decodeFrame } from '../../../shared/protocol.ts';
 import { fakeHost, settingsOf } from '../../support/agent-fixture.ts';
 import { hostId, meshOf, publicKeyOf } from '../../support/mesh-map.ts';
+import { noLocalFacts } from '../../../agent/plan/local.ts';
 
 /** A server gone mad, or somebody with its key: what it says is parsed, and what it claims is checked, on every host. */
 const settings = settingsOf(1, { serverAddress: parseAddress('203.0.113.5') });
@@ -79,7 +80,10 @@ function spoil(value: unknown, { at, to, how }: { at: number; to: unknown; how: 
 
 /** What stands in a desired state whatever the map says. */
 function checkSafe(map: NetworkMap): void {
-  const { desired, refusals } = desire(map, settings, [], observed);
+  const { desired, refusals } = desire(
+    { map: map, settings: settings, attachments: [], local: noLocalFacts },
+    observed,
+  );
   plan(desired, observed);
   const carried = [...desired.peers.values()].flatMap(({ hostId: owner, allowedIps }) =>
     allowedIps.map((prefix) => ({ owner, prefix })),
@@ -180,7 +184,10 @@ const claims: [string, Parameters<typeof meshOf>[1], Cidr | string][] = [
 for (const [what, options, prefix] of claims) {
   test(`a host that claims ${what} does not get it, the reason is told, and the others are applied`, () => {
     const map = meshOf(5, options);
-    const { desired, refusals } = desire(map, settings, [], observed);
+    const { desired, refusals } = desire(
+      { map: map, settings: settings, attachments: [], local: noLocalFacts },
+      observed,
+    );
     const third = desired.peers.get(map.hosts[2]?.publicKey ?? settings.publicKey);
     assert.equal(third?.allowedIps.includes(prefix as Cidr), false);
     assert.ok(refusals.some((one) => one.subject === prefix && one.why.length > 20));

@@ -24,6 +24,7 @@ import { run } from '../../support/command.ts';
 import { FakeHost } from '../../support/fake-host.ts';
 import { until } from '../../support/wait.ts';
 import { type MeshChange, changes, meshMap } from './maps.ts';
+import { noLocalFacts } from '../../../agent/plan/local.ts';
 
 export interface ReconcileFigures {
   /** From an empty kernel to everything in it, ms. */
@@ -112,7 +113,13 @@ function drive(system: System, settings: HostSettings, map: () => NetworkMap): D
     log: pino({ level: 'silent' }),
     inputs: () => {
       const { epoch, revision } = map();
-      return Promise.resolve({ map: map(), cursor: { epoch, revision }, settings, attachments: [] });
+      return Promise.resolve({
+        map: map(),
+        cursor: { epoch, revision },
+        settings,
+        attachments: [],
+        local: noLocalFacts,
+      });
     },
     isInputChanged: () => Promise.resolve(false),
     onSteps: () => Promise.resolve(),
@@ -146,12 +153,12 @@ async function planTimes(system: System, settings: HostSettings, map: NetworkMap
   for (let i = 0; i < 30; i += 1) {
     const changed = changes['key replaced'](map, i % (map.hosts.length - 2));
     const began = performance.now();
-    const { desired } = desire(changed, settings, [], observed);
+    const { desired } = desire({ map: changed, settings: settings, attachments: [], local: noLocalFacts }, observed);
     const { steps } = plan(desired, observed, noEndpointMemory);
     planMs.push(performance.now() - began);
     if (steps.length === 0) throw new Error('a replaced key gave no step');
   }
-  const { desired } = desire(map, settings, [], observed);
+  const { desired } = desire({ map: map, settings: settings, attachments: [], local: noLocalFacts }, observed);
   return { planMs, stepsWhenIdle: plan(desired, observed, noEndpointMemory).steps.length };
 }
 

@@ -77,6 +77,8 @@ const bodyOf = (agent: SimulatedAgent, listenPort: number, peers: readonly Retur
   peers,
   failures: [],
   attachments: [],
+  workloads: [],
+  advertise: [],
   backend: { kind: 'wireguard-go', version: '0.0.20231211' },
   agentVersion: version,
 });

@@ -44,6 +44,8 @@ function seedBody(id: string): unknown {
       peers: [{ hostId: host.id, endpoint: null, handshakeAt: null, rxBytes: 0, txBytes: 0 }],
       failures: [{ kind: 'x', subject: 'y', why: 'z', since: '2026-11-23T16:33:00.000Z' }],
       attachments: [],
+      workloads: [],
+      advertise: [],
       backend: { kind: 'kernel', version: '1' },
       agentVersion: '1',
     },

@@ -19,6 +19,9 @@ import { type Tx } from '../../../server/store/open.ts';
 import { insertSubnet } from '../../../server/store/subnets.ts';
 import { addHost, useStore } from '../store/support.ts';
 import { type TestAgent, testAgent, until } from './support.ts';
+import { parseDomainName } from '../../../shared/workload.ts';
+
+const domain = parseDomainName('warren.internal');
 
 interface Open {
   hostId: HostId;
@@ -66,7 +69,7 @@ async function runHistory(t: TestContext, seed: number): Promise<void> {
     () => change(async (tx) => tx.audit('token.create', null, {})),
     () =>
       change(async (tx) => {
-        await updateMeshSettings(tx, { mtu: 1280 + chance.next(100), keepaliveSeconds: 25 });
+        await updateMeshSettings(tx, { mtu: 1280 + chance.next(100), keepaliveSeconds: 25, domain });
         tx.touchMesh();
       }),
     () => change((tx) => pruneTombstones(tx, { before: 0, keep: chance.next(4) })),

@@ -6,6 +6,7 @@ import type { HostId, HostName } from '../../../shared/names.ts';
 import { parseCidr } from '../../../shared/net/cidr.ts';
 import { parseEndpoint } from '../../../shared/net/endpoint.ts';
 import { networkMapSchema } from '../../../shared/network-map.ts';
+import { parseDomainName } from '../../../shared/workload.ts';
 import type { PublicKey } from '../../../shared/wireguard.ts';
 import { type MapRow, buildDelta, buildMap, buildRecord } from '../../../server/netmap/build.ts';
 
@@ -15,6 +16,9 @@ const mesh = {
   containerPools: [parseCidr('10.210.0.0/16')],
   mtu: 1420,
   keepaliveSeconds: 25,
+  domain: parseDomainName('warren.internal'),
+  publications: [],
+  segments: [],
 };
 
 function row(n: number, fields: Partial<MapRow> = {}): MapRow {
@@ -26,6 +30,7 @@ function row(n: number, fields: Partial<MapRow> = {}): MapRow {
     publicKey: Buffer.alloc(32, n + 9).toString('base64') as PublicKey,
     endpoints: { declared: [], observed: [parseEndpoint(`192.0.2.${n + 1}:51820`)], local: [] },
     isGone: false,
+    workloads: [],
     leases: [
       { kind: 'container', family: 6, prefix: parseCidr(`fd00:0:0:${n + 1}::/64`) },
       { kind: 'container', family: 4, prefix: parseCidr(`10.210.${n}.0/24`) },

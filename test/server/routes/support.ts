@@ -19,6 +19,7 @@ import type { Deps } from '../../../server/deps.ts';
 import { start } from '../../../server/main.ts';
 import { buildCsr } from '../pki/csr-builder.ts';
 import { type Identity, type OpenStream, exchange, openStream } from './https.ts';
+import { parseDomainName } from '../../../shared/workload.ts';
 
 /** A server in this process, over real TLS on loopback, with a clock of its own. */
 export interface TestServer {
@@ -92,6 +93,7 @@ const baseConfig: ServerConfig = {
   containerPool: '10.210.0.0/16' as Cidr,
   mtu: 1420,
   keepaliveSeconds: 25,
+  domain: parseDomainName('warren.internal'),
   distDir: '/nonexistent',
 };
 
@@ -156,6 +158,8 @@ export const emptyReport: ReportBody = {
   peers: [],
   failures: [],
   attachments: [],
+  workloads: [],
+  advertise: [],
   backend: { kind: 'kernel', version: '1' },
   agentVersion: '0.1.0',
 };

@@ -15,6 +15,8 @@ const report = (change: Partial<ReportBody> = {}): ReportBody => ({
   peers: [],
   failures: [],
   attachments: [],
+  workloads: [],
+  advertise: [],
   backend: { kind: 'kernel', version: '1' },
   agentVersion: '0.1.0',
   ...change,

@@ -38,4 +38,9 @@ function describe(database: Database.Database): string[] {
   return rows.map(({ type, name, sql }) => `${type} ${name} ${plain(sql ?? '')}`);
 }
 
-const plain = (sql: string): string => sql.replace(/--.*$/gm, '').replace(/\s+/g, ' ');
+/** Comments and blanks aside; a column added later stands behind a comma of its own. */
+const plain = (sql: string): string =>
+  sql
+    .replace(/--.*$/gm, '')
+    .replace(/\s*([(),])\s*/g, '$1')
+    .replace(/\s+/g, ' ');

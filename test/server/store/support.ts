@@ -11,6 +11,7 @@ import { type NewHost, type StoredHost, insertHost } from '../../../server/store
 import { leaseAddresses } from '../../../server/store/leases.ts';
 import { type OpenStoreOptions, type Store, type Tx, openStore } from '../../../server/store/open.ts';
 import { type MeshDefaults, setUpMesh } from '../../../server/store/set-up.ts';
+import { parseDomainName } from '../../../shared/workload.ts';
 
 export interface TestClock {
   now(): number;
@@ -45,6 +46,7 @@ export const defaults: MeshDefaults = {
   containerPool: parseCidr('10.210.0.0/16'),
   mtu: 1420,
   keepaliveSeconds: 25,
+  domain: parseDomainName('warren.internal'),
 };
 
 export interface TestStore {

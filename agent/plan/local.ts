@@ -1,0 +1,37 @@
+/** What this host itself adds to its map before the kernel is planned: what its container engine has and does. */
+import type { Address } from '../../shared/net/address.ts';
+import type { Cidr } from '../../shared/net/cidr.ts';
+import type { Workload } from '../../shared/workload.ts';
+
+export interface LocalFacts {
+  /** This host's own workloads, newer than those in the map's record of it. */
+  readonly workloads: readonly Workload[];
+  readonly engine: EngineFacts;
+  /**
+   * Name servers of the host that containers are pointed at; what they are asked by containers on the bridge is led to
+   * the agent, which answers for the mesh and asks the same servers for the rest. Undefined: the agent serves no names.
+   */
+  readonly resolvers: readonly Address[] | undefined;
+}
+
+export interface EngineFacts {
+  /** Which firewall the engine writes; `none` where no engine was ever seen. */
+  readonly firewall: 'none' | 'iptables' | 'nftables';
+  /** The engine's networks, besides Warren's own, whose containers are on the mesh. */
+  readonly networks: readonly EngineNetwork[];
+}
+
+export interface EngineNetwork {
+  /** The engine's name of it. */
+  readonly name: string;
+  /** Its bridge on this host. */
+  readonly bridgeName: string;
+  /** Its subnets. */
+  readonly prefixes: readonly Cidr[];
+}
+
+export const noLocalFacts: LocalFacts = {
+  workloads: [],
+  engine: { firewall: 'none', networks: [] },
+  resolvers: undefined,
+};
