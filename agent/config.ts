@@ -30,6 +30,8 @@ export interface AgentSettings {
   readonly logLevel: LogLevel;
   /** Where flannel's hand-off file is written. */
   readonly subnetEnvFile: string;
+  /** Where Docker finds its network and IPAM driver; undefined: none is served. */
+  readonly pluginSocket: string | undefined;
   /** A wireguard-go to use where the kernel has no WireGuard; undefined: the newest that is found. */
   readonly wireguardGo: string | undefined;
   /** True when systemd waits to be told that the agent is up (Type=notify). */
@@ -44,6 +46,8 @@ const pathSchema = z
   .max(4096)
   .regex(/^\/[^\0]*$/, { error: 'give an absolute path' });
 
+const offOrPathSchema = z.union([z.literal('off'), pathSchema], { error: "give an absolute path, or 'off'" });
+
 const keySchemas = {
   instance: instanceNameSchema,
   stateDir: pathSchema,
@@ -54,6 +58,7 @@ const keySchemas = {
   logLevel: logLevelSchema,
   subnetEnv: pathSchema,
   wireguardGo: pathSchema,
+  pluginSocket: offOrPathSchema,
 } as const;
 type Key = keyof typeof keySchemas;
 type Values = { -readonly [K in Key]?: z.infer<(typeof keySchemas)[K]> | undefined };
@@ -68,6 +73,7 @@ const variables: Readonly<Record<Key, string>> = {
   logLevel: 'WARREN_LOG_LEVEL',
   subnetEnv: 'WARREN_SUBNET_ENV',
   wireguardGo: 'WARREN_WIREGUARD_GO',
+  pluginSocket: 'WARREN_PLUGIN_SOCKET',
 };
 
 export interface ConfigSources {
@@ -110,7 +116,14 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     logLevel: values.logLevel ?? 'info',
     subnetEnvFile: values.subnetEnv ?? `${runDir}/subnet.env`,
     wireguardGo: values.wireguardGo,
+    pluginSocket: pluginSocketOf(instance, values.pluginSocket),
   };
+}
+
+/** Docker calls a driver by the name of its socket, so the default one names the instance. */
+function pluginSocketOf(instance: InstanceName, given: string | undefined): string | undefined {
+  if (given !== undefined) return given === 'off' ? undefined : given;
+  return `/run/docker/plugins/${instance === 'default' ? 'warren' : `warren-${instance}`}.sock`;
 }
 
 const optionName = (key: Key): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -62,6 +62,9 @@ export interface State {
   removeMap(): Promise<void>;
   readAttachments(): Promise<string | undefined>;
   writeAttachments(json: string): Promise<void>;
+  /** Networks, endpoints and addresses that the container engine got from its drivers here. */
+  readPlugin(): Promise<string | undefined>;
+  writePlugin(json: string): Promise<void>;
   /** Kernel switches as they were before Warren first set them, path -> value; `leave` puts them back. */
   readSysctls(): Promise<Readonly<Record<string, string>>>;
   /** Adds those not known yet. */
@@ -81,6 +84,7 @@ const files = {
   nextWireguardKey: 'wireguard.next.key',
   map: 'map.json',
   attachments: 'attachments.json',
+  plugin: 'plugin.json',
   sysctls: 'sysctls.json',
 } as const;
 
@@ -129,6 +133,8 @@ export async function openState(directory: string): Promise<State> {
     removeMap: () => removeDurably(path('map')),
     readAttachments: () => read('attachments'),
     writeAttachments: (json) => write('attachments', json),
+    readPlugin: () => read('plugin'),
+    writePlugin: (json) => write('plugin', json),
     readSysctls: async () => parseSysctls(await read('sysctls')),
     keepSysctls: async (before) => {
       const known = parseSysctls(await read('sysctls'));
@@ -136,7 +142,15 @@ export async function openState(directory: string): Promise<State> {
       if (Object.keys(all).length > Object.keys(known).length) await write('sysctls', `${JSON.stringify(all)}\n`);
     },
     forget: async () => {
-      for (const name of ['map', 'attachments', 'certificate', 'nextWireguardKey', 'sysctls', 'host'] as const) {
+      for (const name of [
+        'map',
+        'attachments',
+        'plugin',
+        'certificate',
+        'nextWireguardKey',
+        'sysctls',
+        'host',
+      ] as const) {
         await removeDurably(path(name));
       }
     },

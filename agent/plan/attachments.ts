@@ -20,7 +20,9 @@ export function planAttachments(desired: Desired, observed: Observed): Attachmen
       if (inside !== undefined) planOne(desired, spec, observed.links.get(vethName(spec.id)), inside, steps);
     }
   }
-  const wanted = new Set(desired.attachments.map((spec) => vethName(spec.id)));
+  const ports = desired.bridge === undefined ? [] : desired.ports.flatMap((name) => observed.links.get(name) ?? []);
+  for (const link of ports) if (link.kind === 'veth') steps.sets.push(...outerChange(desired, link));
+  const wanted = new Set([...desired.attachments.map((spec) => vethName(spec.id)), ...desired.ports]);
   for (const link of observed.links.values()) {
     if (link.kind !== 'veth' || link.alias !== desired.mark || wanted.has(link.name)) continue;
     steps.removes.push({ kind: 'link-remove', interfaceName: link.name, why: 'nothing is attached by it any more' });
@@ -46,12 +48,16 @@ function planOne(
     steps.sets.push(...createSteps(desired, spec, outer));
     return;
   }
-  const mtu = desired.bridge?.mtu ?? desired.mtu;
-  const wanted = { name: outer.name, mark: desired.mark, mtu, master: desired.bridgeName };
-  const change = linkChange(wanted, outer);
-  if (change !== undefined) steps.sets.push(change);
-  const set = insideChange(spec, inner, inside, mtu);
+  steps.sets.push(...outerChange(desired, outer));
+  const set = insideChange(spec, inner, inside, desired.bridge?.mtu ?? desired.mtu);
   if (set !== undefined) steps.sets.push(set);
+}
+
+/** What keeps the host's end on the bridge, also where somebody made the bridge anew. */
+function outerChange(desired: Desired, outer: ObservedLink): Step[] {
+  const mtu = desired.bridge?.mtu ?? desired.mtu;
+  const change = linkChange({ name: outer.name, mark: desired.mark, mtu, master: desired.bridgeName }, outer);
+  return change === undefined ? [] : [change];
 }
 
 function createSteps(desired: Desired, spec: AttachmentSpec, outer: ObservedLink | undefined): Step[] {

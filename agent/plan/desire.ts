@@ -31,7 +31,7 @@ export interface Wish {
   readonly local: LocalFacts;
 }
 
-export function desire({ map, settings, attachments }: Wish, observed: Observed): Desire {
+export function desire({ map, settings, attachments, local }: Wish, observed: Observed): Desire {
   const underlay = readUnderlay(observed, settings);
   const self = map.hosts.find((host) => host.id === settings.selfId);
   const { peers: believed, refusals: peerRefusals } =
@@ -61,6 +61,7 @@ export function desire({ map, settings, attachments }: Wish, observed: Observed)
     }),
     isIpv6Usable: underlay.isIpv6Usable,
     attachments: attachments.map((spec) => withoutFamily(spec, underlay)),
+    ports: local.ports,
   };
   return { desired, refusals: [...peerRefusals, ...own.refusals, ...claimed.refusals] };
 }

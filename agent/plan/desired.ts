@@ -28,6 +28,8 @@ export interface Desired {
   readonly table: DesiredTable;
   readonly isIpv6Usable: boolean;
   readonly attachments: readonly AttachmentSpec[];
+  /** Host ends of veth pairs that others than the reconciler make and move; it keeps them on the bridge. */
+  readonly ports: readonly string[];
 }
 
 export interface DesiredPeer {

@@ -7,6 +7,8 @@ export interface LocalFacts {
   /** This host's own workloads, newer than those in the map's record of it. */
   readonly workloads: readonly Workload[];
   readonly engine: EngineFacts;
+  /** Host ends of veth pairs whose other end the engine has put into containers itself; kept on the bridge. */
+  readonly ports: readonly string[];
   /**
    * Name servers of the host that containers are pointed at; what they are asked by containers on the bridge is led to
    * the agent, which answers for the mesh and asks the same servers for the rest. Undefined: the agent serves no names.
@@ -33,5 +35,6 @@ export interface EngineNetwork {
 export const noLocalFacts: LocalFacts = {
   workloads: [],
   engine: { firewall: 'none', networks: [] },
+  ports: [],
   resolvers: undefined,
 };

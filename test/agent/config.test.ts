@@ -32,6 +32,19 @@ test('without anything said, the default instance lives in its usual places', ()
   assert.equal(settings.bridgeName, 'warren-br');
   assert.equal(settings.tableName, 'warren');
   assert.equal(settings.subnetEnvFile, '/run/warren/default/subnet.env');
+  assert.equal(settings.pluginSocket, '/run/docker/plugins/warren.sock');
+});
+
+test('the drivers for Docker are called after the instance, elsewhere where told, or nowhere', () => {
+  const socketOf = (given?: string, instance?: string) =>
+    loadSettings({ flags: { instance }, env: { WARREN_PLUGIN_SOCKET: given } }).pluginSocket;
+  assert.equal(socketOf(undefined, 'blue'), '/run/docker/plugins/warren-blue.sock');
+  assert.equal(socketOf('/run/x/warren.sock'), '/run/x/warren.sock');
+  assert.equal(socketOf('off'), undefined);
+  assert.match(
+    problem({ env: { WARREN_PLUGIN_SOCKET: 'on' } }),
+    /WARREN_PLUGIN_SOCKET: give an absolute path, or 'off'/,
+  );
 });
 
 test('another instance has names of its own', () => {

@@ -22,6 +22,7 @@ export function createMemoryState(name: string): MemoryState {
   let nextKeys: WireguardKeys | undefined;
   let maps: string[] = [];
   let attachments: string | undefined;
+  let plugin: string | undefined;
   let sysctls: Readonly<Record<string, string>> = {};
   const identityKey = (): string => (identity ??= makeIdentityKey());
   const done = Promise.resolve();
@@ -51,12 +52,15 @@ export function createMemoryState(name: string): MemoryState {
     removeMap: () => ((maps = []), done),
     readAttachments: () => Promise.resolve(attachments),
     writeAttachments: (json) => ((attachments = json), done),
+    readPlugin: () => Promise.resolve(plugin),
+    writePlugin: (json) => ((plugin = json), done),
     readSysctls: () => Promise.resolve(sysctls),
     keepSysctls: (before) => ((sysctls = { ...before, ...sysctls }), done),
     forget: () => {
       host = undefined;
       maps = [];
       attachments = undefined;
+      plugin = undefined;
       nextKeys = undefined;
       return done;
     },

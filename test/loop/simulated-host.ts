@@ -116,6 +116,7 @@ export class SimulatedHost {
       logLevel: 'silent',
       subnetEnvFile: join(this.#directory, this.name, 'subnet.env'),
       wireguardGo: undefined,
+      pluginSocket: undefined,
       isNotifyWanted: false,
     };
   }

@@ -15,6 +15,8 @@ export interface HostPlace {
   readonly address: string;
   readonly interfaceName: string;
   readonly dir: string;
+  /** For the agent and all commands of this host. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface LabHost extends HostPlace {
@@ -41,7 +43,14 @@ export interface LabHost extends HostPlace {
 export function createLabHost(place: HostPlace): LabHost {
   const stateDir = join(place.dir, 'state');
   const runDir = join(place.dir, 'run');
-  const env = { WARREN_STATE_DIR: stateDir, WARREN_RUN_DIR: runDir, WARREN_INTERFACE: place.interfaceName };
+  const env = {
+    WARREN_STATE_DIR: stateDir,
+    WARREN_RUN_DIR: runDir,
+    WARREN_INTERFACE: place.interfaceName,
+    // All hosts of a lab share one file system, and an engine there would find the driver of just one of them.
+    WARREN_PLUGIN_SOCKET: 'off',
+    ...place.env,
+  };
   const argv = (args: readonly string[]): string[] => inside(place.namespace, [...place.program, ...args]);
   let agent: Running | undefined;
   const host: LabHost = {
