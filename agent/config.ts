@@ -30,6 +30,10 @@ export interface AgentSettings {
   readonly logLevel: LogLevel;
   /** Where flannel's hand-off file is written. */
   readonly subnetEnvFile: string;
+  /** The container engine's socket; undefined: none is looked for. It may come later. */
+  readonly dockerSocket: string | undefined;
+  /** What Warren's network is called there. */
+  readonly dockerNetwork: string;
   /** Where Docker finds its network and IPAM driver; undefined: none is served. */
   readonly pluginSocket: string | undefined;
   /** A wireguard-go to use where the kernel has no WireGuard; undefined: the newest that is found. */
@@ -48,6 +52,15 @@ const pathSchema = z
 
 const offOrPathSchema = z.union([z.literal('off'), pathSchema], { error: "give an absolute path, or 'off'" });
 
+const dockerSchema = z.union([z.enum(['auto', 'off']), z.string().regex(/^unix:\/\/\/[^\0]{1,100}$/)], {
+  error: 'give auto, off or unix:///path/of/docker.sock',
+});
+
+/** Docker's own grammar of names. */
+const networkNameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: "use 1 to 64 letters, digits, '_', '.' and '-'" });
+
 const keySchemas = {
   instance: instanceNameSchema,
   stateDir: pathSchema,
@@ -58,6 +71,8 @@ const keySchemas = {
   logLevel: logLevelSchema,
   subnetEnv: pathSchema,
   wireguardGo: pathSchema,
+  docker: dockerSchema,
+  dockerNetwork: networkNameSchema,
   pluginSocket: offOrPathSchema,
 } as const;
 type Key = keyof typeof keySchemas;
@@ -73,6 +88,8 @@ const variables: Readonly<Record<Key, string>> = {
   logLevel: 'WARREN_LOG_LEVEL',
   subnetEnv: 'WARREN_SUBNET_ENV',
   wireguardGo: 'WARREN_WIREGUARD_GO',
+  docker: 'WARREN_DOCKER',
+  dockerNetwork: 'WARREN_DOCKER_NETWORK',
   pluginSocket: 'WARREN_PLUGIN_SOCKET',
 };
 
@@ -116,8 +133,15 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     logLevel: values.logLevel ?? 'info',
     subnetEnvFile: values.subnetEnv ?? `${runDir}/subnet.env`,
     wireguardGo: values.wireguardGo,
+    dockerSocket: dockerSocketOf(values.docker),
+    dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
   };
+}
+
+function dockerSocketOf(given: string | undefined): string | undefined {
+  if (given === 'off') return undefined;
+  return given === undefined || given === 'auto' ? '/run/docker.sock' : given.slice('unix://'.length);
 }
 
 /** Docker calls a driver by the name of its socket, so the default one names the instance. */

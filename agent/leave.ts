@@ -5,6 +5,7 @@
 import { asWarrenError } from '../shared/errors.ts';
 import { removeAll } from './apply.ts';
 import type { AgentSettings } from './config.ts';
+import { leaveEngine } from './docker/leave.ts';
 import { removeDurably } from './durable.ts';
 import type { Left } from './local/api.ts';
 import type { HostSettings } from './plan/settings.ts';
@@ -18,12 +19,14 @@ export interface Leaving {
   readonly link: ServerLink;
   readonly settings: HostSettings;
   readonly subnetEnvFile: string;
+  readonly dockerSocket: string | undefined;
   readonly isPurge: boolean;
 }
 
 export async function leaveHost(leaving: Leaving): Promise<Left> {
   const { system, state, link, settings, isPurge } = leaving;
   const untold = await tellServer(link, settings.selfId);
+  const kept = await leaveEngine(leaving.dockerSocket, settings.selfId);
   const { notes } = await removeAll(system, settings, await state.readSysctls());
   await removeDurably(leaving.subnetEnvFile);
   await (isPurge ? state.purge() : state.forget());
@@ -31,7 +34,7 @@ export async function leaveHost(leaving: Leaving): Promise<Left> {
     hostId: settings.selfId,
     isServerTold: untold.length === 0,
     isPurged: isPurge,
-    notes: [...untold, ...notes],
+    notes: [...untold, ...kept, ...notes],
   };
 }
 
@@ -54,7 +57,8 @@ export async function leaveWithoutAgent(
   const settings = await hostSettings(agent, host, state);
   const link = createLink(host.serverUrl, () => state.readCredentials());
   try {
-    return await leaveHost({ system, state, link, settings, subnetEnvFile: agent.subnetEnvFile, isPurge });
+    const { subnetEnvFile, dockerSocket } = agent;
+    return await leaveHost({ system, state, link, settings, subnetEnvFile, dockerSocket, isPurge });
   } finally {
     link.close();
   }

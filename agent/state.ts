@@ -62,6 +62,9 @@ export interface State {
   removeMap(): Promise<void>;
   readAttachments(): Promise<string | undefined>;
   writeAttachments(json: string): Promise<void>;
+  /** Names of engine networks that joined the mesh by command. */
+  readDocker(): Promise<string | undefined>;
+  writeDocker(json: string): Promise<void>;
   /** Networks, endpoints and addresses that the container engine got from its drivers here. */
   readPlugin(): Promise<string | undefined>;
   writePlugin(json: string): Promise<void>;
@@ -84,6 +87,7 @@ const files = {
   nextWireguardKey: 'wireguard.next.key',
   map: 'map.json',
   attachments: 'attachments.json',
+  docker: 'docker.json',
   plugin: 'plugin.json',
   sysctls: 'sysctls.json',
 } as const;
@@ -133,6 +137,8 @@ export async function openState(directory: string): Promise<State> {
     removeMap: () => removeDurably(path('map')),
     readAttachments: () => read('attachments'),
     writeAttachments: (json) => write('attachments', json),
+    readDocker: () => read('docker'),
+    writeDocker: (json) => write('docker', json),
     readPlugin: () => read('plugin'),
     writePlugin: (json) => write('plugin', json),
     readSysctls: async () => parseSysctls(await read('sysctls')),
@@ -145,6 +151,7 @@ export async function openState(directory: string): Promise<State> {
       for (const name of [
         'map',
         'attachments',
+        'docker',
         'plugin',
         'certificate',
         'nextWireguardKey',

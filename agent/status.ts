@@ -29,6 +29,7 @@ export interface StatusFacts {
   readonly firstSeenAt: ReadonlyMap<HostId, number>;
   readonly certificateExpiresAt: number | undefined;
   readonly attachments: ReportBody['attachments'];
+  readonly engine: Status['engine'];
   readonly failures: readonly Failure[];
 }
 
@@ -67,6 +68,7 @@ export function describeStatus(facts: StatusFacts): Status {
     certificateExpiresAt: facts.certificateExpiresAt === undefined ? null : timeOf(facts.certificateExpiresAt),
     peers,
     attachments: facts.attachments,
+    engine: facts.engine,
     failures: [...facts.failures],
     isReady: waitingFor === null,
     waitingFor,

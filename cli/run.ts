@@ -23,6 +23,7 @@ const entries: Readonly<Record<string, Entry>> = {
   ping: { summary: 'ping a host over the mesh', load: () => import('./host/ping.ts') },
   attach: { summary: 'join a container, process or namespace to the mesh', load: () => import('./host/attach.ts') },
   detach: { summary: 'take it out of the mesh again', load: () => import('./host/detach.ts') },
+  docker: { summary: 'networks of this host’s container engine on the mesh', load: () => import('./host/docker.ts') },
   host: { summary: 'list, show, change, approve and remove hosts', load: () => import('./admin/host.ts') },
   subnet: { summary: 'list, approve, reject and remove advertised subnets', load: () => import('./admin/subnet.ts') },
   pool: { summary: 'list and add address pools', load: () => import('./admin/pool.ts') },

@@ -21,6 +21,7 @@ export const epochSchema = z
 
 /** A prefix a host routes for besides its lease, approved by an operator. */
 export const advertisedRouteSchema = z.strictObject({ prefix: cidrSchema, weight: weightSchema });
+export type AdvertisedRoute = z.infer<typeof advertisedRouteSchema>;
 
 /** What every host of the mesh knows of one host. */
 export const hostRecordSchema = z.strictObject({

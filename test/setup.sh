@@ -18,6 +18,7 @@ main() {
   install_wireguard_go
   install_packages
   build
+  make_image
   if [ "$extra" = kernel ]; then fetch_kernel; fi
 }
 
@@ -43,7 +44,8 @@ iperf3 iperf3
 ping iputils-ping
 ps procps
 sysctl procps
-nsenter util-linux'
+nsenter util-linux
+dockerd docker.io'
   # better-sqlite3 is compiled where no prebuilt one fits.
   if ! packages_are_fresh; then
     echo 'python3 python3
@@ -184,6 +186,24 @@ build() {
   quietly npm run build
   touch -r "$began" dist/cli/warren.js
   rm -f "$began"
+}
+
+# What the tests' containers are made of: busybox alone, because no image registry can be counted on.
+make_image() {
+  if [ -e .cache/docker/image.tar ]; then return; fi
+  can_install || fail 'making the image of the tests needs root and apt-get, for busybox-static'
+  refresh_apt
+  work=$(mktemp -d)
+  chmod 755 "$work"
+  (cd "$work" && quietly apt-get download busybox-static && dpkg-deb -x ./*.deb deb)
+  mkdir -p "$work/root/bin" "$work/root/etc" "$work/root/tmp" .cache/docker
+  cp "$(find "$work/deb" -path '*bin/busybox' | head -n 1)" "$work/root/bin/busybox"
+  for applet in $("$work/root/bin/busybox" --list); do
+    [ "$applet" = busybox ] || ln -s busybox "$work/root/bin/$applet"
+  done
+  tar -C "$work/root" -cf .cache/docker/image.tar.new .
+  mv .cache/docker/image.tar.new .cache/docker/image.tar
+  rm -rf "$work"
 }
 
 # A kernel that has WireGuard and 9p, and a static busybox for its initramfs; unpacked here, nothing is installed.

@@ -54,6 +54,8 @@ export const statusSchema = z.strictObject({
   certificateExpiresAt: timeSchema.nullable(),
   peers: z.array(peerStatusSchema),
   attachments: z.array(attachmentReportSchema),
+  /** The container engine; null where none answers. */
+  engine: z.strictObject({ version: z.string(), network: z.string().nullable(), containers: z.int() }).nullable(),
   failures: z.array(failureSchema),
   /** All that came is applied without failure, and every peer that just joined has answered. */
   isReady: z.boolean(),
@@ -86,6 +88,27 @@ export const attachmentStatusSchema = attachmentReportSchema.extend({
 });
 export const attachmentsReplySchema = z.strictObject({ items: z.array(attachmentStatusSchema) });
 export type AttachmentStatus = z.infer<typeof attachmentStatusSchema>;
+
+export const dockerRequestSchema = z.strictObject({ network: z.string().min(1).max(128) });
+export const dockerReplySchema = z.strictObject({
+  /** The engine's version; null while none answers. */
+  engine: z.string().nullable(),
+  /** Warren's network there. */
+  network: z.string().nullable(),
+  /** On the mesh. */
+  containers: z.int(),
+  networks: z.array(
+    z.strictObject({
+      name: z.string(),
+      driver: z.string(),
+      bridge: z.string(),
+      subnets: z.array(cidrSchema),
+      /** `own`: Warren's. `pending`: waits for an operator. `apart`: not on the mesh. */
+      state: z.enum(['own', 'joined', 'pending', 'apart']),
+    }),
+  ),
+});
+export type DockerReply = z.infer<typeof dockerReplySchema>;
 
 export const pingRequestSchema = z.strictObject({
   /** Name, id or address. */
@@ -125,6 +148,9 @@ export const localCalls = {
   detach: { body: detachRequestSchema, reply: nothingSchema },
   attachments: { body: nothingSchema, reply: attachmentsReplySchema },
   ping: { body: pingRequestSchema, reply: pongSchema },
+  docker: { body: nothingSchema, reply: dockerReplySchema },
+  advertise: { body: dockerRequestSchema, reply: dockerReplySchema },
+  unadvertise: { body: dockerRequestSchema, reply: dockerReplySchema },
   leave: { body: leaveRequestSchema, reply: leftSchema },
   reload: { body: nothingSchema, reply: nothingSchema },
 } as const;

@@ -1,6 +1,7 @@
 /** What the agent has to say of this host, gathered from its parts when somebody asks: for the server and for people. */
 import type { Failure, ReportBody } from '../../shared/api/report.ts';
 import { version } from '../../shared/version.ts';
+import type { Docker } from '../docker/room.ts';
 import { statusOf } from '../attach/calls.ts';
 import { localEndpoints } from '../endpoints.ts';
 import { trackFailures } from '../failures.ts';
@@ -14,14 +15,18 @@ export interface Account {
   report(): ReportBody;
 }
 
-export function createAccount(context: Context, reconciler: Pick<Reconciler, 'reached' | 'wireguard'>): Account {
+export function createAccount(
+  context: Context,
+  reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
+  docker: Pick<Docker, 'faults' | 'wishes'>,
+): Account {
   const { membership, subnetEnv, clock, attachments, workloads, leases } = context;
   let ownFailures: Failure[] = [];
   const account: Account = {
     failures: () => {
       ownFailures = trackFailures(
         ownFailures,
-        [...membership.faults(), ...subnetEnv.faults(), ...workloads.faults()],
+        [...membership.faults(), ...subnetEnv.faults(), ...workloads.faults(), ...docker.faults()],
         clock.now(),
       );
       return [...reconciler.reached().failures, ...ownFailures];
@@ -31,7 +36,7 @@ export function createAccount(context: Context, reconciler: Pick<Reconciler, 're
         const { target, addresses, state } = statusOf(one, leases());
         return { target, addresses, state };
       }),
-    report: () => describeReport(context, reconciler, account),
+    report: () => describeReport(context, reconciler, docker, account),
   };
   return account;
 }
@@ -39,6 +44,7 @@ export function createAccount(context: Context, reconciler: Pick<Reconciler, 're
 function describeReport(
   { membership, host, link, selfId, settings, backend, workloads }: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
+  docker: Pick<Docker, 'wishes'>,
   account: Account,
 ): ReportBody {
   const { observed, applied } = reconciler.reached();
@@ -59,7 +65,7 @@ function describeReport(
     failures: [...account.failures()],
     attachments: account.attachments(),
     workloads: [...workloads.list()],
-    advertise: [],
+    advertise: [...docker.wishes()],
     backend: { kind, version: backendVersion },
     agentVersion: version,
   });

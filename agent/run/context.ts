@@ -10,6 +10,7 @@ import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
 import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { AgentSettings } from '../config.ts';
+import { type ChoiceBook, openChoices } from '../docker/choices.ts';
 import { hostSettings, seedOf } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
 import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
@@ -41,6 +42,8 @@ export interface Context {
   readonly membership: Membership;
   readonly attachments: Attachments;
   readonly workloads: WorkloadBook;
+  /** Engine networks that joined the mesh by command. */
+  readonly choices: ChoiceBook;
   /** Which slots of the lease are in use, whoever uses them. */
   readonly slots: Slots;
   readonly subnetEnv: SubnetEnv;
@@ -73,6 +76,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     membership,
     attachments: await readAttachments(parts, clock, probe),
     workloads: createWorkloadBook(),
+    choices: await readChoices(parts),
     slots: createSlots(),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
@@ -91,6 +95,16 @@ async function readSavedMap(state: State, log: Logger): Promise<NetworkMap | und
   } catch (error) {
     log.error({ why: asWarrenError(error).message }, 'saved map ignored');
     return undefined;
+  }
+}
+
+async function readChoices({ state, log }: AgentParts): Promise<ChoiceBook> {
+  const save = (json: string): Promise<void> => state.writeDocker(json);
+  try {
+    return openChoices(await state.readDocker(), save);
+  } catch (error) {
+    log.error({ why: asWarrenError(error).message }, 'saved engine networks ignored');
+    return openChoices(undefined, save);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Answers to what commands on this host ask of the running agent. */
 import { WarrenError } from '../../shared/errors.ts';
 import { createAttachCalls } from '../attach/calls.ts';
+import { createDockerCalls } from '../docker/calls.ts';
 import { leaveHost } from '../leave.ts';
 import type { LocalHandlers, Status } from '../local/api.ts';
 import { pingHost } from '../ping.ts';
@@ -9,6 +10,7 @@ import { describeStatus } from '../status.ts';
 import { showInterface } from '../system/wg.ts';
 import { slowNote } from './backend-view.ts';
 import type { Context } from './context.ts';
+import { ownPrefixes } from './docker.ts';
 import type { Works } from './works.ts';
 
 /** How an agent ends; `reload`: the enrollment changed, start again. */
@@ -22,6 +24,7 @@ export interface Endings {
 export function createHandlers(context: Context, works: Works, endings: Endings): LocalHandlers {
   const { membership, system, state, link, selfId, agent } = context;
   const calls = createAttachCalls(context.attachments, works.reconciler, context.leases);
+  const docker = createDockerCalls(works.docker, context.choices, () => ownPrefixes(context));
   return {
     status: () => readStatus(context, works),
     attach: (body) => calls.attach(body.target, body.interface),
@@ -36,10 +39,14 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       const wireguard = () => freshWireguard(context, works);
       return pingHost({ system, map, selfId, wireguard }, body.host, body.count);
     },
+    docker: () => Promise.resolve(docker.networks()),
+    advertise: ({ network }) => docker.advertise(network),
+    unadvertise: ({ network }) => docker.unadvertise(network),
     leave: async ({ isPurge }) => {
       await works.halt();
-      const { subnetEnvFile } = agent;
-      const left = await leaveHost({ system, state, link, settings: context.settings(), subnetEnvFile, isPurge });
+      const { subnetEnvFile, dockerSocket } = agent;
+      const settings = context.settings();
+      const left = await leaveHost({ system, state, link, settings, subnetEnvFile, dockerSocket, isPurge });
       link.close();
       endings.ended('left');
       return left;
@@ -73,6 +80,7 @@ async function readStatus(context: Context, works: Works): Promise<Status> {
     firstSeenAt: membership.firstSeenAt(),
     certificateExpiresAt: renewal.expiresAt(),
     attachments: account.attachments(),
+    engine: works.docker.view() ?? null,
     failures: account.failures(),
   });
 }

@@ -1,30 +1,32 @@
 /** What a pass of the reconciler works on, and what must be written down around it. */
 import { isAddress } from '../../shared/net/address.ts';
+import type { Docker } from '../docker/room.ts';
 import { noLocalFacts } from '../plan/local.ts';
 import type { Step } from '../plan/step.ts';
 import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';
 import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 
-export function startPasses(context: Context, onNews: () => void): Reconciler {
+export function startPasses(context: Context, docker: () => Docker, onNews: () => void): Reconciler {
   const { system, clock, log, state, attachments, leases, settings, backend } = context;
   return startReconciler({
     system,
     clock,
     log,
-    inputs: () => readInputs(context),
+    inputs: () => readInputs(context, docker()),
     isInputChanged: () => attachments.refresh(leases()),
     onSteps: (steps) => keepSysctls(state, steps),
     onReached: (reached) => {
       backend.look(reached, settings(), onNews);
       writeSubnetEnv(context, reached);
+      docker().wake();
       onNews();
     },
   });
 }
 
 /** Undefined while there is nothing to work on. */
-async function readInputs(context: Context): Promise<Inputs | undefined> {
+async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Promise<Inputs | undefined> {
   const { membership, attachments, workloads, link, host, leases, settings } = context;
   const map = membership.usable();
   if (map === undefined) return undefined;
@@ -36,7 +38,7 @@ async function readInputs(context: Context): Promise<Inputs | undefined> {
     cursor: membership.cursor(),
     settings: known,
     attachments: attachments.specs(leases()),
-    local: { ...noLocalFacts, workloads: workloads.list() },
+    local: { ...noLocalFacts, workloads: workloads.list(), engine: docker.facts() },
   };
 }
 

@@ -9,7 +9,9 @@ import { createReporter } from '../report.ts';
 import { type Stream, openStream } from '../stream.ts';
 import { watchKernel } from '../system/monitor.ts';
 import { type Account, createAccount } from './account.ts';
+import type { Docker } from '../docker/room.ts';
 import type { Context } from './context.ts';
+import { startDockerRoom } from './docker.ts';
 import { listen } from './listen.ts';
 import { createNews } from './news.ts';
 import { startPasses } from './passes.ts';
@@ -19,14 +21,23 @@ export interface Works {
   readonly stream: Stream;
   readonly renewal: Renewal;
   readonly account: Account;
+  readonly docker: Docker;
   /** Afterwards nothing is touched, asked or told any more, and the newest map is saved. */
   halt(): Promise<void>;
 }
 
 export function startWorks(context: Context): Works {
   const { system, link, clock, log, state, host, membership, workloads } = context;
-  const reconciler = startPasses(context, () => news.look());
-  const account = createAccount(context, reconciler);
+  const reconciler: Reconciler = startPasses(
+    context,
+    () => docker,
+    () => news.look(),
+  );
+  const docker: Docker = startDockerRoom(context, reconciler, () => {
+    reconciler.wake();
+    news.look();
+  });
+  const account = createAccount(context, reconciler, docker);
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, () => reporter.changed());
@@ -50,8 +61,8 @@ export function startWorks(context: Context): Works {
   const halt = async (): Promise<void> => {
     kernel.stop();
     reporter.stop();
-    await Promise.all([stream.stop(), renewal.stop(), reconciler.stop()]);
+    await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
     await membership.saved();
   };
-  return { reconciler, stream, renewal, account, halt };
+  return { reconciler, stream, renewal, account, docker, halt };
 }

@@ -69,11 +69,18 @@ function fieldsOf(status: Status): Record<string, string | number | null> {
     subnets: status.subnets.join(' '),
     interface: `${status.interface}, port ${status.listenPort}, mtu ${status.mtu ?? '?'}`,
     backend: [`${backend.kind} ${backend.version}`.trim(), backend.note].filter((text) => text !== null).join('; '),
+    docker: describeEngine(status.engine),
     revision: `${applied?.revision ?? 'none'} applied of ${received?.revision ?? 'none'}`,
     server: `${server.url}, ${server.state}${server.error === null ? '' : `: ${server.error.message}`}`,
     certificate: status.certificateExpiresAt === null ? null : `until ${status.certificateExpiresAt}`,
     ready: status.isReady ? 'yes' : `no: ${status.waitingFor ?? ''}`,
   };
+}
+
+function describeEngine(engine: Status['engine']): string | null {
+  if (engine === null) return null;
+  const network = engine.network === null ? 'no network yet' : `network ${engine.network}`;
+  return `${engine.version}, ${network}, ${engine.containers} containers on the mesh`;
 }
 
 const peerColumns = ['peer', 'address', 'endpoint', 'path', 'handshake', 'rx', 'tx'];

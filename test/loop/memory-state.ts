@@ -22,6 +22,7 @@ export function createMemoryState(name: string): MemoryState {
   let nextKeys: WireguardKeys | undefined;
   let maps: string[] = [];
   let attachments: string | undefined;
+  let docker: string | undefined;
   let plugin: string | undefined;
   let sysctls: Readonly<Record<string, string>> = {};
   const identityKey = (): string => (identity ??= makeIdentityKey());
@@ -52,6 +53,8 @@ export function createMemoryState(name: string): MemoryState {
     removeMap: () => ((maps = []), done),
     readAttachments: () => Promise.resolve(attachments),
     writeAttachments: (json) => ((attachments = json), done),
+    readDocker: () => Promise.resolve(docker),
+    writeDocker: (json) => ((docker = json), done),
     readPlugin: () => Promise.resolve(plugin),
     writePlugin: (json) => ((plugin = json), done),
     readSysctls: () => Promise.resolve(sysctls),

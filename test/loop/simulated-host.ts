@@ -117,6 +117,8 @@ export class SimulatedHost {
       subnetEnvFile: join(this.#directory, this.name, 'subnet.env'),
       wireguardGo: undefined,
       pluginSocket: undefined,
+      dockerSocket: undefined,
+      dockerNetwork: 'warren',
       isNotifyWanted: false,
     };
   }

@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endEnginesNow } from './docker-cleanup.ts';
 import { isKept } from './lab-config.ts';
 import { deleteNamespacesNow, listNamespaces } from './namespace.ts';
 import { isAlive, startTime } from './process.ts';
@@ -38,6 +39,7 @@ export function beginRun(): Run {
 
 function removeRun(id: string, keepFiles = false): void {
   open.delete(id);
+  endEnginesNow(join(tmpdir(), folderPrefix + id));
   deleteNamespacesNow(listNamespaces(namespacePrefix(id)));
   for (const file of filesOf('/var/run/wireguard')) {
     if (file.startsWith(interfacePrefix(id))) rmSync(join('/var/run/wireguard', file), { force: true });

@@ -23,6 +23,8 @@ export interface LabHost extends HostPlace {
   readonly stateDir: string;
   readonly runDir: string;
   readonly containers: LabContainer[];
+  /** What its agent and commands are configured with; a change counts from the next start. */
+  readonly settings: Record<string, string>;
   /** `warren join`, with the token in the environment. */
   join(token: string, ...args: string[]): Promise<void>;
   startAgent(): Promise<void>;
@@ -43,18 +45,21 @@ export interface LabHost extends HostPlace {
 export function createLabHost(place: HostPlace): LabHost {
   const stateDir = join(place.dir, 'state');
   const runDir = join(place.dir, 'run');
-  const env = {
+  const env: Record<string, string> = {
     WARREN_STATE_DIR: stateDir,
     WARREN_RUN_DIR: runDir,
     WARREN_INTERFACE: place.interfaceName,
-    // All hosts of a lab share one file system, and an engine there would find the driver of just one of them.
+    // All hosts of a lab share one file system, and an engine there would find the driver of just one of them; an engine
+    // of this machine lives in none of the lab's namespaces.
     WARREN_PLUGIN_SOCKET: 'off',
+    WARREN_DOCKER: 'off',
     ...place.env,
   };
   const argv = (args: readonly string[]): string[] => inside(place.namespace, [...place.program, ...args]);
   let agent: Running | undefined;
   const host: LabHost = {
     ...place,
+    settings: env,
     stateDir,
     runDir,
     containers: [],

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { pino } from 'pino';
-import type { LocalHandlers } from '../../../agent/local/api.ts';
+import { type LocalHandlers, localCalls } from '../../../agent/local/api.ts';
 import { createAgentCall } from '../../../agent/local/client.ts';
 import { listenLocally, socketPath } from '../../../agent/local/server.ts';
 import { WarrenError } from '../../../shared/errors.ts';
@@ -13,13 +13,9 @@ import { WarrenError } from '../../../shared/errors.ts';
 const log = pino({ level: 'silent' });
 const no = (): Promise<never> => Promise.reject(new WarrenError('no-lease', 'not in this test'));
 const handlers: LocalHandlers = {
-  status: no,
-  attach: no,
+  ...(Object.fromEntries(Object.keys(localCalls).map((name) => [name, no])) as unknown as LocalHandlers),
   detach: () => Promise.resolve({}),
   attachments: () => Promise.resolve({ items: [] }),
-  ping: no,
-  leave: no,
-  reload: no,
 };
 const codeIs = (code: string) => (error: unknown) => error instanceof WarrenError && error.code === code;
 

@@ -1,0 +1,134 @@
+/**
+ * A real Docker engine for one host of a lab: its own daemon, data and plugin folder, in the host's network namespace. A
+ * keeper process holds its mount namespace, so that the daemon may be stopped, killed and started again over the same
+ * mounts. The lab's end ends it (`docker-cleanup.ts`).
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type CommandOptions, type CommandResult, run } from './command.ts';
+import { type Engine, engineOf } from './docker-kit.ts';
+import type { LabHost } from './lab-host.ts';
+import { type Running, startProcess } from './process.ts';
+import { until } from './wait.ts';
+
+export interface LabDocker {
+  readonly socket: string;
+  /** Where this daemon looks for plugins, in its own mount namespace `/run/docker/plugins`. */
+  readonly pluginDir: string;
+  start(...flags: string[]): Promise<void>;
+  /** SIGTERM by default; resolves when the daemon has ended. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Any docker command. */
+  docker(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+  /** `docker run -d --network warren …`; resolves when it runs. */
+  addContainer(name: string, args?: readonly string[], command?: readonly string[]): Promise<DockerContainer>;
+  output(): string;
+}
+
+export interface DockerContainer {
+  readonly name: string;
+  readonly id: string;
+  readonly pid: number;
+  /** Of the network it was started on, IPv4 first. */
+  readonly addresses: readonly string[];
+  /** A command of the host inside the container's network namespace. */
+  run(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+}
+
+/** The engine of `host`, not started; `version`: `20` Debian's own, `28` from the kit. Throws where it cannot be had. */
+export async function makeDocker(host: LabHost, version: '20' | '28' = '20'): Promise<LabDocker> {
+  const engine = engineOf(version);
+  const dir = join(host.dir, 'docker');
+  for (const folder of ['data', 'exec', 'run/plugins', 'cgroup']) mkdirSync(join(dir, folder), { recursive: true });
+  mkdirSync('/run/docker', { recursive: true });
+  writeFileSync(join(dir, 'daemon.json'), '{}');
+  const keeper = await startKeeper(host, dir);
+  const socket = join(dir, 'docker.sock');
+  const env = { PATH: `${engine.path}:${process.env['PATH'] ?? ''}`, DOCKER_HOST: `unix://${socket}` };
+  let daemon: Running | undefined;
+  const lab: LabDocker = {
+    socket,
+    pluginDir: join(dir, 'run/plugins'),
+    async start(...flags) {
+      rmSync(join(dir, 'docker.pid'), { force: true });
+      daemon = startProcess(['nsenter', `--target=${keeper.pid}`, '--net', '--mount', ...daemonArgv(dir, flags)], {
+        logFile: join(dir, 'dockerd.log'),
+        env,
+      });
+      await until('the engine answers', { seconds: 60 }, async () => {
+        await lab.docker(['version']);
+        return true;
+      });
+      await importImage(engine, env);
+    },
+    stop: async (signal = 'SIGTERM') => daemon?.stop(signal),
+    docker: (args, options = {}) => run([engine.docker, ...args], { ...options, env: { ...env, ...options.env } }),
+    async addContainer(name, args = [], command = ['sleep', '100000']) {
+      await lab.docker(['run', '-d', '--name', name, '--network', 'warren', ...args, image, ...command]);
+      return inspect(lab, name);
+    },
+    output: () => daemon?.output() ?? '',
+  };
+  return lab;
+}
+
+/** A small image made of busybox alone; `sh`, `httpd`, `nc`, `nslookup`, `wget`, `ping`, … */
+export const image = 'warren-test:1';
+
+export async function inspect(lab: LabDocker, name: string): Promise<DockerContainer> {
+  const { stdout } = await lab.docker(['inspect', name]);
+  const [found] = JSON.parse(stdout) as {
+    Id: string;
+    State: { Pid: number };
+    NetworkSettings: { Networks: Record<string, { IPAddress?: string; GlobalIPv6Address?: string }> };
+  }[];
+  if (found === undefined) throw new Error(`${name} is not there`);
+  const pid = found.State.Pid;
+  return {
+    name,
+    id: found.Id,
+    pid,
+    addresses: Object.values(found.NetworkSettings.Networks).flatMap((one) =>
+      [one.IPAddress ?? '', one.GlobalIPv6Address ?? ''].filter((address) => address !== ''),
+    ),
+    run: (argv, options) => run(['nsenter', `--target=${pid}`, '--net', ...argv], options),
+  };
+}
+
+const daemonArgv = (dir: string, flags: readonly string[]): string[] => [
+  'dockerd',
+  `--data-root=${dir}/data`,
+  `--exec-root=${dir}/exec`,
+  `--host=unix://${dir}/docker.sock`,
+  `--pidfile=${dir}/docker.pid`,
+  `--config-file=${dir}/daemon.json`,
+  '--bip=172.31.1.1/24',
+  ...flags,
+];
+
+/** Its own /run/docker, a sysfs of the host's network namespace, and the machine's cgroups below it. */
+const keeperScript = `set -e
+mount --bind "$0/run" /run/docker
+mount --rbind /sys/fs/cgroup "$0/cgroup"
+mount -t sysfs sysfs /sys
+mount --rbind "$0/cgroup" /sys/fs/cgroup
+umount -l "$0/cgroup"
+touch "$0/keeper.ok"
+exec sleep infinity`;
+
+async function startKeeper(host: LabHost, dir: string): Promise<{ readonly pid: number }> {
+  const unshared = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', keeperScript, dir];
+  const child = spawn('nsenter', [`--net=/run/netns/${host.namespace}`, ...unshared], {
+    stdio: 'ignore',
+    detached: true,
+  });
+  child.unref();
+  await until('the mounts of the engine are there', { seconds: 10 }, () => existsSync(join(dir, 'keeper.ok')));
+  return { pid: child.pid ?? -1 };
+}
+
+async function importImage(engine: Engine, env: Record<string, string>): Promise<void> {
+  const { stdout } = await run([engine.docker, 'images', '-q', image], { env });
+  if (stdout.trim() === '') await run([engine.docker, 'import', engine.imageFile, image], { env });
+}
