@@ -50,7 +50,10 @@ const pathSchema = z
   .max(4096)
   .regex(/^\/[^\0]*$/, { error: 'give an absolute path' });
 
-const offOrPathSchema = z.union([z.literal('off'), pathSchema], { error: "give an absolute path, or 'off'" });
+const offOrPathSchema = z
+  .string()
+  .max(4096)
+  .regex(/^(?:off|\/[^\0]*)$/, { error: "give an absolute path, or 'off'" });
 
 const dockerSchema = z.union([z.enum(['auto', 'off']), z.string().regex(/^unix:\/\/\/[^\0]{1,100}$/)], {
   error: 'give auto, off or unix:///path/of/docker.sock',

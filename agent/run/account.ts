@@ -5,6 +5,7 @@ import type { Docker } from '../docker/room.ts';
 import { statusOf } from '../attach/calls.ts';
 import { localEndpoints } from '../endpoints.ts';
 import { trackFailures } from '../failures.ts';
+import type { PluginServer } from '../plugin/server.ts';
 import type { Reconciler } from '../reconcile.ts';
 import { peerReports, trimReport } from '../report.ts';
 import type { Context } from './context.ts';
@@ -19,6 +20,7 @@ export function createAccount(
   context: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
   docker: Pick<Docker, 'faults' | 'wishes'>,
+  plugin: Pick<PluginServer, 'faults'>,
 ): Account {
   const { membership, subnetEnv, clock, attachments, workloads, leases } = context;
   let ownFailures: Failure[] = [];
@@ -26,7 +28,7 @@ export function createAccount(
     failures: () => {
       ownFailures = trackFailures(
         ownFailures,
-        [...membership.faults(), ...subnetEnv.faults(), ...workloads.faults(), ...docker.faults()],
+        [...membership.faults(), ...subnetEnv.faults(), ...workloads.faults(), ...docker.faults(), ...plugin.faults()],
         clock.now(),
       );
       return [...reconciler.reached().failures, ...ownFailures];

@@ -15,6 +15,7 @@ import { hostSettings, seedOf } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
 import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
 import type { HostSettings } from '../plan/settings.ts';
+import { type PluginBook, openPluginBook, slotsInUse } from '../plugin/book.ts';
 import { type HostFile, type State, notEnrolled } from '../state.ts';
 import type { System } from '../system/run.ts';
 import type { ServerLink } from '../transport.ts';
@@ -46,6 +47,8 @@ export interface Context {
   readonly choices: ChoiceBook;
   /** Which slots of the lease are in use, whoever uses them. */
   readonly slots: Slots;
+  /** What the container engine got from its drivers here. */
+  readonly plugin: PluginBook;
   readonly subnetEnv: SubnetEnv;
   readonly backend: BackendView;
   /** This host's leases by the map that may be used. */
@@ -64,6 +67,10 @@ export async function openContext(parts: AgentParts): Promise<Context> {
   const log = parts.log.child({ host: host.name });
   let settings = await hostSettings(agent, host, state);
   const membership = openMembership({ selfId, saved: await readSavedMap(state, log), state, log, now: clock.now() });
+  const leases = (): readonly Cidr[] => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [];
+  const slots = createSlots();
+  const plugin = await readPluginBook(state, log);
+  slots.addBook(() => slotsInUse(plugin.read(), leases()));
   return {
     agent,
     system,
@@ -77,10 +84,11 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     attachments: await readAttachments(parts, clock, probe),
     workloads: createWorkloadBook(),
     choices: await readChoices(parts),
-    slots: createSlots(),
+    slots,
+    plugin,
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
-    leases: () => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [],
+    leases,
     settings: () => settings,
     readSettings: async () => {
       settings = await hostSettings(agent, host, state);
@@ -120,5 +128,15 @@ async function readAttachments(
   } catch (error) {
     log.error({ why: asWarrenError(error).message }, 'saved attachments ignored');
     return openAttachments({ clock, probe, seed, saved: undefined, save });
+  }
+}
+
+async function readPluginBook(state: State, log: Logger): Promise<PluginBook> {
+  const save = (json: string): Promise<void> => state.writePlugin(json);
+  try {
+    return openPluginBook(await state.readPlugin(), save);
+  } catch (error) {
+    log.error({ why: asWarrenError(error).message }, 'saved book of the drivers ignored');
+    return openPluginBook(undefined, save);
   }
 }

@@ -1,8 +1,10 @@
 /** What a pass of the reconciler works on, and what must be written down around it. */
 import { isAddress } from '../../shared/net/address.ts';
 import type { Docker } from '../docker/room.ts';
+import { seedOf } from '../leave.ts';
 import { noLocalFacts } from '../plan/local.ts';
 import type { Step } from '../plan/step.ts';
+import { portsOf } from '../plugin/start.ts';
 import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';
 import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
@@ -27,7 +29,7 @@ export function startPasses(context: Context, docker: () => Docker, onNews: () =
 
 /** Undefined while there is nothing to work on. */
 async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Promise<Inputs | undefined> {
-  const { membership, attachments, workloads, link, host, leases, settings } = context;
+  const { membership, attachments, workloads, plugin, agent, link, host, leases, settings } = context;
   const map = membership.usable();
   if (map === undefined) return undefined;
   await attachments.refresh(leases());
@@ -38,7 +40,12 @@ async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Prom
     cursor: membership.cursor(),
     settings: known,
     attachments: attachments.specs(leases()),
-    local: { ...noLocalFacts, workloads: workloads.list(), engine: docker.facts() },
+    local: {
+      ...noLocalFacts,
+      workloads: workloads.list(),
+      engine: docker.facts(),
+      ports: portsOf(plugin, seedOf(agent)),
+    },
   };
 }
 

@@ -3,6 +3,8 @@
  * keeps keys and certificate. Each knows only its callbacks; what calls what is said here and nowhere else.
  */
 import type { ReportBody } from '../../shared/api/report.ts';
+import { seedOf } from '../leave.ts';
+import { startPlugin } from '../plugin/start.ts';
 import type { Reconciler } from '../reconcile.ts';
 import { type Renewal, startRenewal } from '../renew.ts';
 import { createReporter } from '../report.ts';
@@ -37,7 +39,14 @@ export function startWorks(context: Context): Works {
     reconciler.wake();
     news.look();
   });
-  const account = createAccount(context, reconciler, docker);
+  const plugin = startPlugin({
+    ...context,
+    socketPath: context.agent.pluginSocket,
+    book: context.plugin,
+    seed: seedOf(context.agent),
+    reconciler,
+  });
+  const account = createAccount(context, reconciler, docker, plugin);
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, () => reporter.changed());
@@ -61,6 +70,8 @@ export function startWorks(context: Context): Works {
   const halt = async (): Promise<void> => {
     kernel.stop();
     reporter.stop();
+    // First of all: what the engine asks meanwhile needs the reconciler.
+    await plugin.stop();
     await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
     await membership.saved();
   };
