@@ -11,6 +11,12 @@ import { type Slots, slotOf } from '../attach/slots.ts';
 import { type Page, type PluginBook, addressesInUse, slotsInUse, withReserved, withoutReserved } from './book.ts';
 import { type AddressRequest, type PoolRequest, bareAddress, isGiven } from './protocol.ts';
 
+/**
+ * What the engine is told of an IPv4 pool that it did not choose. It would ask for other pools for ever, because the
+ * lease overlaps the route of our own bridge; this one answer it does not compare (moby `requestPoolHelper`).
+ */
+export const anyPool = '0.0.0.0/0' as Cidr;
+
 export interface IpamDriver {
   requestPool(request: PoolRequest): { PoolID: string; Pool: Cidr; Data: Record<string, never> };
   requestAddress(request: AddressRequest): Promise<{ Address: string; Data: Record<string, never> }>;
@@ -37,7 +43,8 @@ export function createIpamDriver(parts: IpamParts): IpamDriver {
         );
       }
       const part = isGiven(SubPool) ? partOf(lease, SubPool) : undefined;
-      return { PoolID: part === undefined ? lease : `${lease},${part}`, Pool: lease, Data: {} };
+      const shown = isGiven(Pool) || V6 ? lease : anyPool;
+      return { PoolID: part === undefined ? lease : `${lease},${part}`, Pool: shown, Data: {} };
     },
     requestAddress: async ({ PoolID, Address: wanted, Options }) => {
       const pool = readPool(PoolID, leases());

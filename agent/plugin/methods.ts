@@ -44,7 +44,8 @@ export function createMethods(name: string, network: NetworkDriver, ipam: IpamDr
     ['IpamDriver.GetCapabilities', answer({ RequiresMACAddress: false, RequiresRequestReplay: true })],
     [
       'IpamDriver.GetDefaultAddressSpaces',
-      answer({ LocalDefaultAddressSpace: `${name}-local`, GlobalDefaultAddressSpace: `${name}-global` }),
+      // One for both: engines from 27 on compare no pools of a global space with the host's routes.
+      answer({ LocalDefaultAddressSpace: name, GlobalDefaultAddressSpace: name }),
     ],
     ['IpamDriver.RequestPool', async (body) => ipam.requestPool(parseRequest(poolRequestSchema, body))],
     ['IpamDriver.ReleasePool', nothing],

@@ -20,6 +20,7 @@ import {
   withoutEndpoint,
   withoutNetwork,
 } from './book.ts';
+import { anyPool } from './ipam.ts';
 import type { PortLinks } from './links.ts';
 import { type EndpointRequest, type NetworkRequest, bareAddress, isGiven } from './protocol.ts';
 
@@ -183,9 +184,15 @@ function readSegment(options: Readonly<Record<string, unknown>>): SegmentName | 
 }
 
 function refuseForeignPools({ IPv4Data, IPv6Data }: NetworkRequest, leases: readonly Cidr[]): void {
-  const pools = [...IPv4Data, ...IPv6Data].map(({ Pool }) => Pool).filter(isGiven);
-  const foreign = pools.find((pool) => !leases.some((lease) => lease === pool));
+  const pools = [...IPv4Data, ...IPv6Data];
+  const isOwn = ({ Pool, Gateway }: (typeof pools)[number]): boolean =>
+    leases.some((lease) => {
+      const gateway = `${gatewayOf(lease)}${lease.slice(lease.lastIndexOf('/'))}`;
+      return Gateway === gateway && (Pool === lease || Pool === anyPool);
+    });
+  const foreign = pools.find((pool) => !isOwn(pool));
   if (foreign === undefined && pools.length > 0) return;
-  const what = foreign === undefined ? 'the network has no subnet' : `${foreign} is not this host's container subnet`;
+  const what =
+    foreign === undefined ? 'the network has no subnet' : `${foreign.Pool ?? ''} is not this host's container subnet`;
   throw new WarrenError('prefix-refused', `${what}; create the network with --ipam-driver too, and without --subnet`);
 }
