@@ -36,14 +36,16 @@ export function createIpamDriver(parts: IpamParts): IpamDriver {
   return {
     requestPool: ({ Pool, SubPool, V6 }) => {
       const lease = leaseOf(leases(), V6 ? 6 : 4);
-      if (isGiven(Pool) && Pool !== lease) {
+      // The engine asks for what it was told before when it starts again.
+      const isChosen = isGiven(Pool) && Pool !== anyPool;
+      if (isChosen && Pool !== lease) {
         throw new WarrenError(
           'prefix-refused',
           `this host's container subnet is ${lease}, not ${Pool}; leave --subnet out`,
         );
       }
       const part = isGiven(SubPool) ? partOf(lease, SubPool) : undefined;
-      const shown = isGiven(Pool) || V6 ? lease : anyPool;
+      const shown = isChosen || V6 ? lease : anyPool;
       return { PoolID: part === undefined ? lease : `${lease},${part}`, Pool: shown, Data: {} };
     },
     requestAddress: async ({ PoolID, Address: wanted, Options }) => {
