@@ -4,7 +4,7 @@
  */
 import { WarrenError } from '../../shared/errors.ts';
 import type { Address } from '../../shared/net/address.ts';
-import { type Cidr, addressAt, cidrFamily, cidrRange } from '../../shared/net/cidr.ts';
+import { type Cidr, addressAt, cidrFamily, cidrRange, containsAddress } from '../../shared/net/cidr.ts';
 import { chooseSlot, isSlotWithin, slotAddress } from './ipam.ts';
 
 export interface Slots {
@@ -18,6 +18,8 @@ export interface Slots {
   settle(slot: number): void;
   /** True from now on: the upper half of the lease is the engine's, and not given out here. */
   shareWithEngine(isShared: boolean): void;
+  /** True for a slot that the engine may give out by itself. */
+  isEngines(leases: readonly Cidr[], slot: number): boolean;
 }
 
 export function createSlots(): Slots {
@@ -37,6 +39,8 @@ export function createSlots(): Slots {
     },
     settle: (slot) => pending.delete(slot),
     shareWithEngine: (shared) => (isShared = shared),
+    isEngines: (leases, slot) =>
+      isShared && leases.some((lease) => containsAddress(upperHalf(lease), slotAddress(lease, slot))),
   };
 }
 

@@ -50,20 +50,20 @@ const emptyPage: Page = { networks: new Map(), endpoints: new Map(), reserved: n
 export function openPluginBook(saved: string | undefined, save: (json: string) => Promise<void>): PluginBook {
   let page = saved === undefined ? emptyPage : parsePage(saved);
   let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(fn: () => Promise<T>): Promise<T> => {
+    const done = turn.then(fn);
+    turn = done.catch(() => undefined);
+    return done;
+  };
   return {
     read: () => page,
-    change: (fn) => {
-      const done = turn.then(async () => {
+    change: (fn) =>
+      inTurn(async () => {
         const next = fn(page);
-        if (next !== page) {
-          await save(formatPage(next));
-          page = next;
-        }
+        if (next !== page) await save(formatPage(next));
+        page = next;
         return next;
-      });
-      turn = done.catch(() => undefined);
-      return done;
-    },
+      }),
   };
 }
 

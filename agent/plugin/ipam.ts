@@ -106,6 +106,12 @@ function ownSlot(page: Page, leases: readonly Cidr[], wanted: Address): number |
 
 function takeThis(slots: Slots, leases: readonly Cidr[], wanted: Address): number {
   const slot = slotOf(leases, wanted);
+  if (slot !== undefined && isSlotWithin(leases, slot) && slots.isEngines(leases, slot)) {
+    throw new WarrenError(
+      'attachment-conflict',
+      `${wanted} is in the half of the lease that the engine itself gives out`,
+    );
+  }
   if (slot !== undefined) return slots.take(leases, slot);
   throw new WarrenError(
     'prefix-refused',

@@ -3,6 +3,7 @@
  * mesh like attached ones. A network is one bridge port's membership and nothing else; the same name on each host gives
  * one network over all of them. Leaving and deleting what is not there is done already.
  */
+import { createHash } from 'node:crypto';
 import { WarrenError } from '../../shared/errors.ts';
 import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
@@ -148,12 +149,9 @@ function refuseConflict(page: Page, { id, networkId, addresses }: PluginEndpoint
 }
 
 /** Made of the address, so that a neighbour's ARP entry stays right when another container gets it. */
-function macOf(addresses: readonly Address[]): string {
-  const [address = ''] = addresses;
-  const bytes = address.includes(':')
-    ? [...address].reduce((hash, char) => (Math.imul(hash, 31) + char.charCodeAt(0)) >>> 0, 7)
-    : address.split('.').reduce((value, part) => value * 256 + Number(part), 0);
-  return `02:57:${(bytes.toString(16).padStart(8, '0').match(/../g) ?? []).join(':')}`;
+function macOf([address = '']: readonly string[]): string {
+  const digest = createHash('sha256').update(address).digest('hex');
+  return `02:${(digest.slice(0, 10).match(/../g) ?? []).join(':')}`;
 }
 
 function gatewaysFor(
