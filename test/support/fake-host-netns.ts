@@ -85,6 +85,7 @@ export class FakeNetns {
     const what = `${object} ${verb}`;
     if (what === 'link add') this.#linkAdd(rest, find);
     else if (what === 'link set') this.#linkSet(rest);
+    else if (what === 'link show') this.need(rest[1] ?? '');
     else if (what === 'link del') this.removeLink(rest[1] ?? '');
     else if (what === 'addr add') this.#addressAdd(rest);
     else if (what === 'addr del') this.#addressRemove(rest);
@@ -101,10 +102,12 @@ export class FakeNetns {
       this.addLink(bridge[1] ?? '', 'bridge', { mtu: Number(bridge[3] ?? 1500), ...mac });
       return;
     }
-    const veth = /^dev (\S+) mtu (\d+) type veth peer name (\S+) mtu (\d+)(?: address (\S+))? netns (\S+)$/.exec(line);
+    const veth = /^dev (\S+) mtu (\d+) type veth peer name (\S+) mtu (\d+)(?: address (\S+))?(?: netns (\S+))?$/.exec(
+      line,
+    );
     if (veth === null) throw new Error(`the fake host does not know 'ip link add ${line}'`);
-    const [, name = '', mtu = '', peerName = '', peerMtu = '', mac, path = ''] = veth;
-    const netns = find(path);
+    const [, name = '', mtu = '', peerName = '', peerMtu = '', mac, path] = veth;
+    const netns = path === undefined ? this : find(path);
     if (netns === undefined) throw new Refusal(`Error: argument "${path}" is wrong: Invalid "netns" value`);
     if (netns.links.has(peerName)) throw new Refusal('RTNETLINK answers: File exists');
     const outer = this.addLink(name, 'veth', { mtu: Number(mtu) });
