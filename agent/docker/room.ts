@@ -17,6 +17,7 @@ import type { Network } from './api.ts';
 import { type Choices, describeJoined } from './joined.ts';
 import { type Connection, connectEngine } from './connection.ts';
 import { type ContainerBook, createContainerBook } from './container-book.ts';
+import type { Engine } from './engine.ts';
 import { keepNetwork } from './keep-network.ts';
 import type { WantedNetwork } from './network.ts';
 
@@ -58,6 +59,8 @@ export interface Docker {
   /** After a whole round that began after the call. */
   settle(): Promise<void>;
   networks(): readonly Network[];
+  /** Undefined while none answers, or the one that does is another host's. */
+  engine(): Engine | undefined;
   stop(): Promise<void>;
 }
 
@@ -160,6 +163,7 @@ export function startDocker(options: DockerOptions): Docker {
           },
     addresses: () => book.addresses(),
     networks: () => networks,
+    engine: () => connection?.engine,
     resolve: async (name) => book.resolve((await engineOrThrow()).engine, name),
     wake: later,
     settle: () => rounds.settle(),

@@ -17,7 +17,11 @@ export interface EngineViewNetwork {
   /** False: another driver's network, which only has its addresses from here. */
   readonly isOurs: boolean;
   readonly segment: string | undefined;
-  readonly endpoints: ReadonlyArray<{ readonly id: string; readonly mac: string; readonly addresses: readonly string[] }>;
+  readonly endpoints: ReadonlyArray<{
+    readonly id: string;
+    readonly mac: string;
+    readonly addresses: readonly string[];
+  }>;
   /** Reserved by name (`--aux-address`). */
   readonly extra: readonly string[];
 }

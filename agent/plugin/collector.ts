@@ -20,8 +20,8 @@ export interface CollectorOptions {
   readonly links: PortLinks;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Undefined: no engine is looked for. */
-  readonly engine: Engine | undefined;
+  /** Undefined while no engine of this host answers. */
+  readonly engine: () => Engine | undefined;
 }
 
 const firstMs = 1_000;
@@ -31,11 +31,12 @@ const everyMs = 30_000;
 export function startCollector(options: CollectorOptions): Collector {
   const { engine, clock, log } = options;
   const timers = createTimers(clock);
-  if (engine === undefined) return { stop: () => undefined };
   let suspects = noSuspects;
   const look = async (): Promise<void> => {
+    const answering = engine();
     try {
-      suspects = await tidy(options, await viewOf(engine, options.name), suspects);
+      suspects =
+        answering === undefined ? noSuspects : await tidy(options, await viewOf(answering, options.name), suspects);
     } catch (error) {
       // What was missing at the last look may be back before the next one.
       suspects = noSuspects;
@@ -69,9 +70,7 @@ const listSchema = z.array(
     IPAM: z
       .object({
         Driver: z.string().default(''),
-        Config: z
-          .array(z.object({ AuxiliaryAddresses: z.record(z.string(), z.string()).nullish() }))
-          .nullish(),
+        Config: z.array(z.object({ AuxiliaryAddresses: z.record(z.string(), z.string()).nullish() })).nullish(),
       })
       .nullish(),
   }),

@@ -9,9 +9,11 @@ import { WarrenError } from '../../shared/errors.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Slots } from '../attach/slots.ts';
 import type { Clock } from '../clock.ts';
+import type { Engine } from '../docker/engine.ts';
 import type { Reconciler } from '../reconcile.ts';
 import type { System } from '../system/run.ts';
 import type { PluginBook } from './book.ts';
+import { startCollector } from './collector.ts';
 import { createIpamDriver } from './ipam.ts';
 import { type PortPlace, createPortLinks, portNames } from './links.ts';
 import { createMethods } from './methods.ts';
@@ -30,15 +32,25 @@ export interface PluginParts {
   /** Tells this instance's links from another's on the same machine. */
   readonly seed: string;
   readonly reconciler: Pick<Reconciler, 'reached' | 'settle'>;
+  readonly engine: () => Engine | undefined;
 }
 
 export function startPlugin(parts: PluginParts): PluginServer {
-  const { socketPath, book, slots, leases, system, clock, log, seed, reconciler } = parts;
+  const { socketPath, book, slots, leases, system, clock, log, seed, reconciler, engine } = parts;
   if (socketPath === undefined) return { faults: () => [], stop: () => Promise.resolve() };
   const links = createPortLinks(system, seed, () => placeOf(reconciler));
   const network = createNetworkDriver({ book, slots, leases, links });
   const ipam = createIpamDriver({ book, slots, leases });
-  return servePlugin({ path: socketPath, methods: createMethods(driverName(socketPath), network, ipam), clock, log });
+  const name = driverName(socketPath);
+  const server = servePlugin({ path: socketPath, methods: createMethods(name, network, ipam), clock, log });
+  const collector = startCollector({ name, book, links, clock, log, engine });
+  return {
+    faults: () => server.faults(),
+    stop: async () => {
+      collector.stop();
+      await server.stop();
+    },
+  };
 }
 
 /** The engine calls a driver by its socket's name. */

@@ -45,6 +45,7 @@ export function startWorks(context: Context): Works {
     book: context.plugin,
     seed: seedOf(context.agent),
     reconciler,
+    engine: () => docker.engine(),
   });
   const account = createAccount(context, reconciler, docker, plugin);
   const report = (): ReportBody | undefined =>
