@@ -26,3 +26,15 @@ export function workloadsOf(record: HostRecord): Workload[] {
 
 export const isSameWorkloads = (a: readonly Workload[], b: readonly Workload[]): boolean =>
   JSON.stringify(a) === JSON.stringify(b);
+
+/** Characters of JSON: what one host may put into everybody's map. About 250 a workload, shared variables aside. */
+export const mostWorkloadChars = 512 * 1024;
+
+/** As many of them, in their order, as a record may hold. */
+export function fittingWorkloads(workloads: readonly Workload[]): Workload[] {
+  let chars = 0;
+  return workloads.filter((one) => {
+    chars += JSON.stringify(one).length + 1;
+    return chars <= mostWorkloadChars;
+  });
+}

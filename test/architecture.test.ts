@@ -82,7 +82,15 @@ const rules: Rule[] = [
     why: 'the store knows nobody above it',
   },
   {
-    from: ['server/enroll/', 'server/hosts/', 'server/subnets/', 'server/tokens/', 'server/keys/', 'server/feed/'],
+    from: [
+      'server/enroll/',
+      'server/hosts/',
+      'server/subnets/',
+      'server/workloads/',
+      'server/tokens/',
+      'server/keys/',
+      'server/feed/',
+    ],
     to: ['server/routes/', 'server/web/', 'server/app.ts', 'server/main.ts'],
     why: 'the domain does not know who asks',
   },

@@ -3,6 +3,7 @@
  * source puts its whole list; the first to have a name keeps it. What others are told and what the firewall and the names
  * go by is this one list.
  */
+import { mostWorkloadChars } from '../../shared/own-workloads.ts';
 import type { Workload } from '../../shared/workload.ts';
 import type { Fault } from '../failures.ts';
 
@@ -47,14 +48,21 @@ interface Merged {
 export function mergeWorkloads(lists: ReadonlyArray<readonly Workload[]>): Merged {
   const byName = new Map<string, Workload>();
   const faults: Fault[] = [];
+  let chars = 0;
   for (const one of lists.flat()) {
+    const size = JSON.stringify(one).length + 1;
     const why = byName.has(one.name)
       ? 'another workload of this host has this name; give one of them another name'
       : byName.size === mostWorkloads
         ? `a host tells of ${mostWorkloads} workloads at most`
-        : undefined;
-    if (why === undefined) byName.set(one.name, one);
-    else faults.push({ kind: 'workload-refused', subject: one.name, why });
+        : chars + size > mostWorkloadChars
+          ? `what a host tells of its workloads is ${mostWorkloadChars / 1024} KiB at most; share fewer variables`
+          : undefined;
+    if (why === undefined) {
+      byName.set(one.name, one);
+      chars += size;
+    }
+    if (why !== undefined) faults.push({ kind: 'workload-refused', subject: one.name, why });
   }
   return { workloads: [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1)), faults };
 }

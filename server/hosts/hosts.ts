@@ -7,6 +7,7 @@ import type { HostName } from '../../shared/names.ts';
 import { type StoredHost, deleteHost, findHostByName, insertHost, updateHost } from '../store/hosts.ts';
 import { leaseAddresses } from '../store/leases.ts';
 import type { Tx } from '../store/open.ts';
+import { deletePublicationsOfHost } from '../store/publications.ts';
 
 /** Keeps name, addresses and lease for the machine that will enroll by that name. Throws `name-taken`. */
 export async function preregisterHost(
@@ -34,8 +35,9 @@ export async function changeHost(
   return changed;
 }
 
-/** Ends a host: its certificates, addresses, lease and subnets go with the row; everybody's map forgets it. */
+/** Ends a host: its certificates, addresses, lease, subnets and ports go with the row; everybody's map forgets it. */
 export async function removeHost(tx: Tx, host: StoredHost, action: 'host.remove' | 'host.leave'): Promise<void> {
+  if ((await deletePublicationsOfHost(tx, host.id)) > 0) tx.touchMesh();
   await deleteHost(tx, host.id);
   tx.forgetHost(host.id);
   tx.audit(action, host.id, { name: host.name });
@@ -48,11 +50,14 @@ export async function approveHost(tx: Tx, host: StoredHost): Promise<StoredHost>
   return enter(tx, host, 'host.approve');
 }
 
-/** Cuts a host off at once; certificates of a disabled host open nothing. Throws `conflict` before it enrolled. */
+/**
+ * Cuts a host off at once; certificates of a disabled host open nothing. What runs on it is forgotten: should it come back,
+ * it tells anew. Throws `conflict` before it enrolled.
+ */
 export async function disableHost(tx: Tx, host: StoredHost): Promise<StoredHost> {
   if (host.state === 'disabled') return host;
   if (host.state === 'registered') throw wrongState(host, 'it has not enrolled; remove it instead');
-  const changed = await updateHost(tx, host.id, { state: 'disabled', isGone: false });
+  const changed = await updateHost(tx, host.id, { state: 'disabled', isGone: false, workloads: [] });
   tx.forgetHost(host.id);
   tx.audit('host.disable', host.id, { name: host.name });
   return changed;

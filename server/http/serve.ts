@@ -26,8 +26,8 @@ export interface ServeOptions {
   readonly streams: OpenStreams;
 }
 
-/** Bytes. A report of 256 peers is the largest thing an agent sends. */
-const bodyLimits: Readonly<Record<string, number>> = { 'agent.report': 256 * 1024 };
+/** Bytes. A report of 256 peers and 1024 containers is the largest thing an agent sends. */
+const bodyLimits: Readonly<Record<string, number>> = { 'agent.report': 1024 * 1024 };
 export const defaultBodyLimit = 64 * 1024;
 
 export function serveRoute(app: App, route: Route, options: ServeOptions): void {

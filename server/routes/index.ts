@@ -7,11 +7,14 @@ import { feedRoutes } from './feed.ts';
 import { hostRoutes } from './hosts.ts';
 import { keyRoutes } from './keys.ts';
 import { poolRoutes } from './pools.ts';
+import { publicationRoutes } from './publications.ts';
 import { reportRoutes } from './report.ts';
+import { segmentRoutes } from './segments.ts';
 import { serverRoutes } from './server.ts';
 import { statusRoutes } from './status.ts';
 import { subnetRoutes } from './subnets.ts';
 import { tokenRoutes } from './tokens.ts';
+import { workloadRoutes } from './workloads.ts';
 
 export const routes: readonly Route[] = [
   ...auditRoutes,
@@ -21,9 +24,12 @@ export const routes: readonly Route[] = [
   ...hostRoutes,
   ...keyRoutes,
   ...poolRoutes,
+  ...publicationRoutes,
   ...reportRoutes,
+  ...segmentRoutes,
   ...serverRoutes,
   ...statusRoutes,
   ...subnetRoutes,
   ...tokenRoutes,
+  ...workloadRoutes,
 ];

@@ -39,7 +39,7 @@ export interface Change {
   readonly at: string;
 }
 
-/** A commit without an audit entry is what a host reported of itself and others must know: its endpoints. */
+/** A commit without an audit entry is what a host reported of itself and others must know: endpoints, workloads. */
 export function changesOf(commit: Commit, now: number): Change[] {
   const { revision, audits, touched } = commit;
   if (audits.length > 0) {

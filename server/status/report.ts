@@ -5,13 +5,14 @@
 import type { ReportBody } from '../../shared/api/report.ts';
 import type { HostId } from '../../shared/names.ts';
 import type { Address } from '../../shared/net/address.ts';
-import { isSameWorkloads, ownWorkloads } from '../../shared/own-workloads.ts';
+import { fittingWorkloads, isSameWorkloads, ownWorkloads } from '../../shared/own-workloads.ts';
+import type { Workload } from '../../shared/workload.ts';
 import type { Deps } from '../deps.ts';
 import { type EndpointFields, endpointFields, isSameEndpoints, publishedEndpoints } from '../hosts/endpoints.ts';
 import { ownPrefixes } from '../hosts/own-prefixes.ts';
-import { type StoredHost, findHost, readHost, updateHost } from '../store/hosts.ts';
-import { readMeshSettings } from '../store/meta.ts';
+import { type StoredHost, findHost, readHost, recordWorkloads, updateHost } from '../store/hosts.ts';
 import type { Position } from '../store/open.ts';
+import { listAllPools } from '../store/pools.ts';
 import { noteWishes } from '../subnets/wishes.ts';
 import { markBack } from './gone.ts';
 
@@ -27,15 +28,21 @@ export async function takeReport(deps: Deps, source: ReportSource, report: Repor
   const { hostId } = source;
   const host = await readHost(store.db, hostId);
   live.record(hostId, report, clock.now());
-  const { overlayPools, containerPools } = await readMeshSettings(store.db);
+  const pools = (await listAllPools(store.db)).map(({ prefix }) => prefix);
   const told = {
-    ...endpointFields(report, source.remoteAddress, [...overlayPools, ...containerPools]),
-    workloads: report.workloads.length === 0 ? [] : ownWorkloads(report.workloads, await ownPrefixes(store.db, hostId)),
+    ...endpointFields(report, source.remoteAddress, pools),
+    workloads: await believe(deps, host, report.workloads),
   };
   if (!isSameTold(host, told)) await saveTold(deps, hostId, told);
   if (report.advertise.length > 0) await noteWishes(store, hostId, report.advertise, config.url);
   if (host.isGone && deps.feed.isOnline(hostId)) await markBack(deps, hostId);
   return store.position();
+}
+
+/** What is stored was checked before, so the same again needs no look at what the host owns. */
+async function believe({ store }: Deps, host: StoredHost, said: readonly Workload[]): Promise<readonly Workload[]> {
+  if (said.length === 0 || isSameWorkloads(host.workloads, said)) return said;
+  return fittingWorkloads(ownWorkloads(said, await ownPrefixes(store.db, host.id)));
 }
 
 /** What a host says of itself that is kept in the store. */
@@ -49,7 +56,8 @@ async function saveTold({ store }: Deps, hostId: HostId, told: Told): Promise<vo
   await store.transact(`host:${hostId}`, async (tx) => {
     const host = await findHost(tx.db, hostId);
     if (host === undefined || isSameTold(host, told)) return;
-    await updateHost(tx, hostId, told);
+    if (isSameEndpoints(host, told)) await recordWorkloads(tx, hostId, told.workloads);
+    else await updateHost(tx, hostId, told);
     if (host.state === 'active' && isPublishedChanged(host, told)) tx.touchHost(hostId);
   });
 }

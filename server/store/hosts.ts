@@ -156,7 +156,12 @@ export async function recordSeen(
   if (Object.keys(row).length > 0) await tx.db.updateTable('host').set(row).where('id', '=', id).execute();
 }
 
-/** Removes the row with its certificates, leases and subnets. False when there was none. */
+/** What runs on the host. It is no part of the host as operators see and change it: no new version. */
+export async function recordWorkloads(tx: Tx, id: HostId, workloads: readonly Workload[]): Promise<void> {
+  await tx.db.updateTable('host').set(rowOf({ workloads })).where('id', '=', id).execute();
+}
+
+/** Removes the row with its certificates, leases, subnets and publications. False when there was none. */
 export async function deleteHost(tx: Tx, id: HostId): Promise<boolean> {
   const { numDeletedRows } = await tx.db.deleteFrom('host').where('id', '=', id).executeTakeFirst();
   return numDeletedRows > 0n;

@@ -15,6 +15,7 @@ import {
   updateSubnet,
 } from '../store/subnets.ts';
 import type { Tx } from '../store/open.ts';
+import { dropForeignWorkloads } from '../workloads/own.ts';
 import { refuseSubnet } from './refuse.ts';
 import { readUsedPrefixes } from './used.ts';
 
@@ -40,7 +41,7 @@ export async function createSubnet(
     throw new WarrenError('conflict', `${host.name} has ${maxSubnetsOfHost} subnets, the most one host may have`);
   }
   const subnet = await insertSubnet(tx, { hostId, prefix, weight, state: 'approved' });
-  touchIfMapped(tx, host);
+  await touchIfMapped(tx, host);
   tx.audit('subnet.create', subnet.id, { host: hostId, prefix, weight });
   return subnet;
 }
@@ -58,7 +59,8 @@ export async function changeSubnet(
     refuseSubnet(subnet.prefix, await readUsedPrefixes(tx.db, serverUrl), 'state');
   }
   const changed = await updateSubnet(tx, subnet.id, { state, weight });
-  if (state === 'approved' || subnet.state === 'approved') touchIfMapped(tx, await readHost(tx.db, subnet.hostId));
+  if (state === 'approved' || subnet.state === 'approved')
+    await touchIfMapped(tx, await readHost(tx.db, subnet.hostId));
   tx.audit('subnet.update', subnet.id, { host: subnet.hostId, prefix: subnet.prefix, state, weight });
   return changed;
 }
@@ -71,11 +73,12 @@ export async function removeSubnet(tx: Tx, hostId: HostId, id: string): Promise<
     throw new WarrenError('not-found', `${host.name} has no subnet ${id}; see \`warren subnet ls\``);
   }
   await deleteSubnet(tx, id);
-  if (subnet.state === 'approved') touchIfMapped(tx, host);
+  if (subnet.state === 'approved') await touchIfMapped(tx, host);
   tx.audit('subnet.remove', id, { host: hostId, prefix: subnet.prefix });
 }
 
-/** Other hosts know only active ones. */
-function touchIfMapped(tx: Tx, host: StoredHost): void {
+/** Other hosts know only active ones. Names on addresses that are no longer the host's go with the addresses. */
+async function touchIfMapped(tx: Tx, host: StoredHost): Promise<void> {
+  await dropForeignWorkloads(tx, host);
   if (host.state === 'active') tx.touchHost(host.id);
 }

@@ -63,7 +63,8 @@ export async function noteWishes(
 
 async function newWishes(db: Db, hostId: HostId, wishes: readonly Wish[], serverUrl: string): Promise<Wish[]> {
   const known = new Set((await listSubnetsOfHost(db, hostId)).map(({ prefix }) => prefix));
-  const unknown = wishes.filter(({ prefix }) => !known.has(prefix));
+  const wished = new Map(wishes.map((wish) => [wish.prefix, wish]));
+  const unknown = [...wished.values()].filter(({ prefix }) => !known.has(prefix));
   if (unknown.length === 0) return [];
   const used = await readUsedPrefixes(db, serverUrl);
   return unknown.filter(({ prefix }) => isAllowed(prefix, used)).slice(0, maxSubnetsOfHost - known.size);

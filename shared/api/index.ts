@@ -5,14 +5,32 @@ import * as feed from './feed.ts';
 import * as hosts from './hosts.ts';
 import * as keys from './keys.ts';
 import * as pools from './pools.ts';
+import * as publications from './publications.ts';
 import * as report from './report.ts';
 import type { Operation } from './route.ts';
+import * as segments from './segments.ts';
 import * as server from './server.ts';
 import * as status from './status.ts';
 import * as subnets from './subnets.ts';
 import * as tokens from './tokens.ts';
+import * as workloads from './workloads.ts';
 
-const modules = [audit, enroll, feed, hosts, keys, pools, report, server, status, subnets, tokens];
+const modules = [
+  audit,
+  enroll,
+  feed,
+  hosts,
+  keys,
+  pools,
+  publications,
+  report,
+  segments,
+  server,
+  status,
+  subnets,
+  tokens,
+  workloads,
+];
 
 export const operations: readonly Operation[] = modules
   .flatMap((module) => Object.values(module) as unknown[])

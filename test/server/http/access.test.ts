@@ -67,8 +67,8 @@ async function credentials(caller: Caller): Promise<Ask> {
   return { identity: host.identity };
 }
 
-const ids: Readonly<Record<string, string>> = { subnetId: 'saaaaaaaaaaaaaaaa', file: 'nothing' };
-const letters: Readonly<Record<string, string>> = { host: 'h', subnet: 's', token: 't', key: 'k' };
+const ids: Readonly<Record<string, string>> = { subnetId: 'saaaaaaaaaaaaaaaa', file: 'nothing', name: 'blue' };
+const letters: Readonly<Record<string, string>> = { host: 'h', subnet: 's', token: 't', key: 'k', publication: 'p' };
 
 function pathOf(op: Operation): string {
   const noun = op.path.split('/')[3]?.slice(0, -1) ?? 'host';
