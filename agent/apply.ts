@@ -9,7 +9,8 @@ import { type PeerStep, applyPeers } from './apply/peers.ts';
 import type { HostSettings } from './plan/settings.ts';
 import { type AttachmentCreate, type AttachmentSet, type Step, stepSubject } from './plan/step.ts';
 import { createWireguard } from './system/backend.ts';
-import { replaceTable } from './system/nft.ts';
+import { restoreIptables } from './system/iptables.ts';
+import { removeTable, replaceTable } from './system/nft.ts';
 import type { System } from './system/run.ts';
 
 export { type Removal, removeAll } from './apply/remove.ts';
@@ -50,6 +51,8 @@ type Executor = 'sysctl' | 'table' | 'tunnel' | 'wireguard' | 'batch' | 'peers' 
 const executors: Readonly<Record<Step['kind'], Executor>> = {
   'sysctl-set': 'sysctl',
   'table-replace': 'table',
+  'table-remove': 'table',
+  'iptables-set': 'table',
   'wireguard-create': 'tunnel',
   'wireguard-set': 'wireguard',
   'bridge-create': 'batch',
@@ -109,6 +112,8 @@ async function applyOneByOne(system: System, settings: HostSettings, group: read
 async function applyOne(system: System, settings: HostSettings, step: Step): Promise<void> {
   if (step.kind === 'sysctl-set') await system.writeSysctl(step.path, step.value);
   if (step.kind === 'table-replace') await replaceTable(system, step);
+  if (step.kind === 'table-remove') await removeTable(system, step.name, step.family);
+  if (step.kind === 'iptables-set') await restoreIptables(system, step.family, step.input);
   if (step.kind === 'wireguard-create') await createWireguard(system, settings);
   if (step.kind === 'wireguard-set') {
     const key = step.isKeySet ? ['private-key', settings.privateKeyFile] : [];
@@ -124,6 +129,8 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
   switch (step.kind) {
     case 'sysctl-set':
     case 'table-replace':
+    case 'table-remove':
+    case 'iptables-set':
     case 'wireguard-create':
     case 'bridge-create':
     case 'link-remove':

@@ -6,6 +6,7 @@ import type { PublicKey } from '../shared/wireguard.ts';
 import type { Observed, ObservedLink, ObservedNamespace } from './plan/observed.ts';
 import type { AttachmentSpec, HostSettings } from './plan/settings.ts';
 import { showLinks, showNamespace, showRoutes } from './system/ip.ts';
+import { showIptables } from './system/iptables.ts';
 import { showTable } from './system/nft.ts';
 import type { System } from './system/run.ts';
 import { readSysctls } from './system/sysctl.ts';
@@ -24,11 +25,13 @@ export async function observe(
   const links = await showLinks(system);
   // Without the link, a control socket of that name is another namespace's, and `wg` would speak to that one.
   const hasLink = mayBeWireguard(links.get(settings.interfaceName));
-  const [wireguard, routes4, routes6, table, sysctls, namespaces] = await Promise.all([
+  const [wireguard, routes4, routes6, table, bridgeTable, iptables, sysctls, namespaces] = await Promise.all([
     hasLink ? showInterface(system, settings.interfaceName) : undefined,
     showRoutes(system, 4),
     showRoutes(system, 6),
     showTable(system, settings.tableName),
+    showTable(system, settings.tableName, 'bridge'),
+    showIptables(system),
     readSysctls(system, links),
     observeNamespaces(system, attachments),
   ]);
@@ -38,6 +41,8 @@ export async function observe(
     wireguard,
     routes: [...routes4, ...routes6],
     table,
+    bridgeTable,
+    iptables,
     sysctls,
     attachments: namespaces,
   };

@@ -7,6 +7,7 @@ import type { ObservedLink } from '../plan/observed.ts';
 import { type HostSettings, linkMark } from '../plan/settings.ts';
 import { ipv4Forward, ipv6Forward } from '../plan/sysctls.ts';
 import { runBatch, showLinks } from '../system/ip.ts';
+import { removeIptables } from '../system/iptables.ts';
 import { removeTable } from '../system/nft.ts';
 import type { System } from '../system/run.ts';
 import { showInterface } from '../system/wg.ts';
@@ -37,6 +38,8 @@ export async function removeAll(
     problems.push(...(await removeLinks(system, settings, links, notes)));
   });
   await attempt(() => removeTable(system, settings.tableName));
+  await attempt(() => removeTable(system, settings.tableName, 'bridge'));
+  await attempt(() => removeIptables(system, linkMark(settings)));
   await attempt(() => restoreSysctls(system, links, settings, previousSysctls, notes));
   if (problems.length > 0)
     throw new WarrenError('command-failed', `not everything was removed: ${problems.join('; ')}`);

@@ -10,7 +10,9 @@ import { owners } from '../../shared/owners.ts';
 import { type Claim, believeClaims } from './claims.ts';
 import type { Desired, DesiredBridge, DesiredPeer, DesiredRoute, Refusal } from './desired.ts';
 import { isHandshakeFresh } from './endpoints.ts';
-import { planTable } from './firewall.ts';
+import { firewallInput, iptablesWish } from './firewall/wish.ts';
+import { publishedPorts } from './firewall/publish.ts';
+import { planBridgeTable, planTable } from './firewall/table.ts';
 import type { LocalFacts } from './local.ts';
 import type { Observed } from './observed.ts';
 import { believePeers, orderCandidates } from './peers.ts';
@@ -41,6 +43,11 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
   const claimed = believe(map, settings, observed, underlay, self, believed, candidates);
   const mtu = tunnelMtu(map.mesh.mtu, underlay, candidates.values());
   const bridge = planGateway(settings, own.leases, mtu);
+  const rules = firewallInput({ map, settings, local }, self, own, bridge, [
+    ...map.mesh.overlayPools,
+    ...map.mesh.containerPools,
+    ...claimed.claims.map((claim) => claim.prefix),
+  ]);
   const desired: Desired = {
     isMember: self !== undefined,
     interfaceName: settings.interfaceName,
@@ -53,12 +60,10 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
     routes: desiredRoutes(settings, claimed.claims, own.addresses, underlay),
     bridge,
     bridgeName: settings.bridgeName,
-    table: planTable({
-      settings,
-      mesh: [...map.mesh.overlayPools, ...map.mesh.containerPools, ...claimed.claims.map((claim) => claim.prefix)],
-      leases: self?.leases ?? [],
-      served: [...(self?.leases ?? []), ...(self?.subnets.map((subnet) => subnet.prefix) ?? [])],
-    }),
+    table: planTable(rules),
+    bridgeTable: self === undefined ? undefined : planBridgeTable(rules),
+    iptables: self === undefined || bridge === undefined ? undefined : iptablesWish(rules),
+    published: publishedPorts(rules),
     isIpv6Usable: underlay.isIpv6Usable,
     attachments: attachments.map((spec) => withoutFamily(spec, underlay)),
     ports: local.ports,
@@ -66,7 +71,7 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
   return { desired, refusals: [...peerRefusals, ...own.refusals, ...claimed.refusals] };
 }
 
-interface OwnPrefixes {
+export interface OwnPrefixes {
   readonly addresses: readonly Address[];
   readonly leases: readonly Cidr[];
   readonly refusals: readonly Refusal[];

@@ -7,6 +7,8 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { HostId, HostName } from '../../shared/names.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
+import type { PublishedPort } from './firewall/publish.ts';
+import type { IptablesWish } from './iptables.ts';
 import type { AttachmentSpec } from './settings.ts';
 
 export interface Desired {
@@ -26,6 +28,12 @@ export interface Desired {
   readonly bridge: DesiredBridge | undefined;
   readonly bridgeName: string;
   readonly table: DesiredTable;
+  /** Of family bridge; undefined where none is needed. */
+  readonly bridgeTable: DesiredTable | undefined;
+  /** Undefined where this host has no part in the mesh. */
+  readonly iptables: IptablesWish | undefined;
+  /** Ports of this host that lead to services. */
+  readonly published: readonly PublishedPort[];
   readonly isIpv6Usable: boolean;
   readonly attachments: readonly AttachmentSpec[];
   /** Host ends of veth pairs that others than the reconciler make and move; it keeps them on the bridge. */
@@ -58,7 +66,7 @@ export interface DesiredBridge {
 
 export interface DesiredTable {
   readonly name: string;
-  /** Body of `table inet <name> { … }`. */
+  /** Body of `table <family> <name> { … }`. */
   readonly text: string;
   readonly digest: string;
 }

@@ -13,6 +13,9 @@ export interface Observed {
   /** The main table, both families. */
   readonly routes: readonly ObservedRoute[];
   readonly table: ObservedTable;
+  /** The one of family bridge. */
+  readonly bridgeTable: ObservedTable;
+  readonly iptables: ObservedIptables;
   /** Path below /proc/sys -> value; undefined where the kernel has none. */
   readonly sysctls: ReadonlyMap<string, string | undefined>;
   /** By attachment id; missing where its namespace could not be entered. */
@@ -71,6 +74,28 @@ export type ObservedTable =
   /** `digest` is that of the desired rules it was made from; a table altered by hand is not sealed. */
   | { readonly kind: 'sealed'; readonly digest: string }
   | { readonly kind: 'altered' };
+
+/** By address family; undefined where there is no iptables. */
+export type ObservedIptables = Readonly<Record<4 | 6, ObservedIptablesFamily | undefined>>;
+
+export interface ObservedIptablesFamily {
+  readonly forwardPolicy: string;
+  readonly inputPolicy: string;
+  /** True where the chain in which Docker lets others decide is there. */
+  readonly hasDockerUser: boolean;
+  /** `<table> <chain>` -> its rules in order. */
+  readonly chains: ReadonlyMap<string, readonly ObservedRule[]>;
+}
+
+export interface ObservedRule {
+  /** As iptables-save prints it, without the chain. */
+  readonly specification: string;
+  /** Of the agent that made it; undefined for anybody else's. */
+  readonly mark: string | undefined;
+  readonly digest: string | undefined;
+}
+
+export const noIptables: ObservedIptables = { 4: undefined, 6: undefined };
 
 /** The inside of an attached namespace. */
 export interface ObservedNamespace {

@@ -7,6 +7,7 @@ import { planAttachments } from './attachments.ts';
 import { planBridge, planTunnel } from './bridge.ts';
 import type { Desired, Refusal } from './desired.ts';
 import { type EndpointMemory, noEndpointMemory } from './endpoints.ts';
+import { planIptables } from './iptables.ts';
 import type { Observed } from './observed.ts';
 import { planRoutes } from './routes.ts';
 import type { Step } from './step.ts';
@@ -30,6 +31,8 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
   const routes = tunnel.isUsable ? planRoutes(desired, observed) : none;
   const steps = [
     ...planTable(desired, observed),
+    ...planBridgeTable(desired, observed),
+    ...planIptables(desired.iptables, desired.mark, observed.iptables),
     ...(desired.isMember ? planSysctls(observed) : []),
     ...tunnel.creates,
     ...bridge.creates,
@@ -57,5 +60,15 @@ function planTable({ table, isMember }: Desired, observed: Observed): Step[] {
       : now.kind === 'altered'
         ? 'somebody altered the table'
         : 'the rules changed';
-  return [{ kind: 'table-replace', ...table, why }];
+  return [{ kind: 'table-replace', family: 'inet', ...table, why }];
+}
+
+function planBridgeTable({ table, bridgeTable }: Desired, { bridgeTable: now }: Observed): Step[] {
+  if (bridgeTable === undefined) {
+    if (now.kind === 'missing') return [];
+    return [{ kind: 'table-remove', family: 'bridge', name: table.name, why: 'nothing is in a segment any more' }];
+  }
+  if (now.kind === 'sealed' && now.digest === bridgeTable.digest) return [];
+  const why = now.kind === 'altered' ? 'somebody altered the table' : 'the segments changed';
+  return [{ kind: 'table-replace', family: 'bridge', ...bridgeTable, why }];
 }

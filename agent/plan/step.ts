@@ -1,5 +1,5 @@
 /** One change of the kernel as data. `why` is for people: it goes to logs and failures. */
-import type { Address } from '../../shared/net/address.ts';
+import type { Address, Family } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
@@ -10,7 +10,16 @@ export type StepKind = Step['kind'];
 
 type StepOf =
   | { readonly kind: 'sysctl-set'; readonly path: string; readonly value: string; readonly previous: string }
-  | { readonly kind: 'table-replace'; readonly name: string; readonly text: string; readonly digest: string }
+  | {
+      readonly kind: 'table-replace';
+      readonly family: 'inet' | 'bridge';
+      readonly name: string;
+      readonly text: string;
+      readonly digest: string;
+    }
+  | { readonly kind: 'table-remove'; readonly family: 'bridge'; readonly name: string }
+  /** `input` is what `iptables-restore --noflush` reads. */
+  | { readonly kind: 'iptables-set'; readonly family: Family; readonly input: string }
   | { readonly kind: 'wireguard-create'; readonly interfaceName: string; readonly mark: string }
   | {
       readonly kind: 'wireguard-set';
@@ -105,7 +114,10 @@ export function stepSubject(step: Step): string {
     case 'sysctl-set':
       return step.path;
     case 'table-replace':
+    case 'table-remove':
       return step.name;
+    case 'iptables-set':
+      return step.family === 4 ? 'iptables' : 'ip6tables';
     case 'peer-set':
     case 'peer-endpoint':
     case 'peer-remove':

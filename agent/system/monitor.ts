@@ -43,6 +43,10 @@ export function concernsLinks(line: string, settings: HostSettings): boolean {
   return !/^(?:lo$|veth|br-|docker|podman|cni|cali|flannel|lxc|tap|vnet|virbr|dummy|ifb)/.test(device);
 }
 
+/** Chains of others in which rules of ours stand; one that is emptied is told rule by rule. */
+const isOthersChain =
+  /^(?:add|delete|insert) (?:table|chain|rule) ip6? (?:filter|raw)(?: (?:FORWARD|INPUT|DOCKER-USER|PREROUTING)\b|$)/;
+
 export function concernsTable(line: string, settings: HostSettings): boolean {
-  return line === '' || line.split(' ').includes(settings.tableName);
+  return line === '' || line.split(' ').includes(settings.tableName) || isOthersChain.test(line);
 }

@@ -1,5 +1,5 @@
 /**
- * nftables: one table in family inet, replaced as a whole in one transaction. What nft prints differs from what it was
+ * nftables: a table in family inet and one in family bridge, each replaced as a whole in one transaction. What nft prints differs from what it was
  * given, and between its versions, so the table carries a seal: a comment with the digest of the rules it was made of
  * and the digest of how nft lists it. A listing that does not match its seal was altered by somebody.
  */
@@ -11,8 +11,10 @@ import type { System } from './run.ts';
 
 const listingSchema = z.object({ nftables: z.array(z.record(z.string(), z.unknown())) });
 
-export async function showTable(system: System, name: string): Promise<ObservedTable> {
-  const listing = await listTable(system, name);
+export type TableFamily = 'inet' | 'bridge';
+
+export async function showTable(system: System, name: string, family: TableFamily = 'inet'): Promise<ObservedTable> {
+  const listing = await listTable(system, name, family);
   if (listing === undefined) return { kind: 'missing' };
   const seal = /^warren:([0-9a-f]{16}):([0-9a-f]{16})$/.exec(listing.seal ?? '');
   const digest = seal?.[1];
@@ -22,20 +24,23 @@ export async function showTable(system: System, name: string): Promise<ObservedT
 /** `text` is the body of the table, `digest` that of the rules as planned. */
 export async function replaceTable(
   system: System,
-  table: { name: string; text: string; digest: string },
+  table: { family: TableFamily; name: string; text: string; digest: string },
 ): Promise<void> {
-  const { name, text, digest } = table;
-  const input = `table inet ${name} {\n}\ndelete table inet ${name}\ntable inet ${name} {\n${text}\n  chain seal {\n  }\n}\n`;
+  const { family, name, text, digest } = table;
+  const input = `table ${family} ${name} {\n}\ndelete table ${family} ${name}\ntable ${family} ${name} {\n${text}\n  chain seal {\n  }\n}\n`;
   await system.run({ argv: ['nft', '-f', '-'], input });
-  const listing = await listTable(system, name);
-  if (listing === undefined) throw new WarrenError('command-failed', `table inet ${name} vanished while it was made`);
-  const seal = `add rule inet ${name} seal return comment "warren:${digest}:${listing.digest}"\n`;
+  const listing = await listTable(system, name, family);
+  if (listing === undefined) throw new WarrenError('command-failed', `table ${name} vanished while it was made`);
+  const seal = `add rule ${family} ${name} seal return comment "warren:${digest}:${listing.digest}"\n`;
   await system.run({ argv: ['nft', '-f', '-'], input: seal });
 }
 
 /** Does nothing where there is none. */
-export async function removeTable(system: System, name: string): Promise<void> {
-  await system.run({ argv: ['nft', '-f', '-'], input: `table inet ${name} {\n}\ndelete table inet ${name}\n` });
+export async function removeTable(system: System, name: string, family: TableFamily = 'inet'): Promise<void> {
+  await system.run({
+    argv: ['nft', '-f', '-'],
+    input: `table ${family} ${name} {\n}\ndelete table ${family} ${name}\n`,
+  });
 }
 
 interface Listing {
@@ -43,14 +48,14 @@ interface Listing {
   readonly seal: string | undefined;
 }
 
-async function listTable(system: System, name: string): Promise<Listing | undefined> {
+async function listTable(system: System, name: string, family: TableFamily): Promise<Listing | undefined> {
   const { stdout, stderr, exitCode } = await system.run({
-    argv: ['nft', '-j', 'list', 'table', 'inet', name],
+    argv: ['nft', '-j', 'list', 'table', family, name],
     okCodes: [0, 1],
   });
   if (exitCode === 0) return parseListing(stdout);
   if (/No such file or directory/.test(stderr)) return undefined;
-  throw new WarrenError('command-failed', `'nft -j list table inet ${name}' failed: ${stderr.trim()}`);
+  throw new WarrenError('command-failed', `'nft -j list table ${family} ${name}' failed: ${stderr.trim()}`);
 }
 
 export function parseListing(json: string): Listing {

@@ -41,7 +41,7 @@ export class FakeHost {
   readonly sysctls = new Map<string, string>();
   readonly files = new Map<string, string>();
   /** Programs that are not installed. */
-  readonly missingPrograms = new Set<string>();
+  readonly missingPrograms = new Set<string>(['iptables-save', 'ip6tables-save']);
   /** Every command line run, oldest first; batches with their lines. */
   readonly commands: string[] = [];
   readonly #options: FakeHostOptions;
@@ -214,7 +214,7 @@ export class FakeHost {
   }
 
   #nft(line: string, input: string | undefined): CommandResult {
-    const listed = /^-j list table inet (\S+)$/.exec(line);
+    const listed = /^-j list table (?:inet )?((?:bridge )?\S+)$/.exec(line);
     if (listed !== null) {
       const json = this.nft.listJson(listed[1] ?? '');
       if (json === undefined) throw new Refusal('Error: No such file or directory');

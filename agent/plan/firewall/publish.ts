@@ -1,0 +1,87 @@
+/**
+ * Published ports: a port of this host that leads to one of a service's healthy instances, chosen anew for each
+ * connection. A local instance sees the client's own address. A remote one sees this host's overlay address, because its
+ * answers must come back this way; so does one that a container on the same bridge calls. Established connections stay
+ * where they are when instances come and go, for only their first packet asks.
+ */
+import type { Address } from '../../../shared/net/address.ts';
+import type { Publication, Workload } from '../../../shared/workload.ts';
+import { type FirewallInput, publishedMark } from './input.ts';
+import { isV4 } from './sets.ts';
+
+export interface PublishedPort {
+  readonly publication: Publication;
+  /** Of both families, sorted. */
+  readonly instances: readonly Address[];
+}
+
+export function publishedPorts({
+  publications,
+  workloads,
+}: Pick<FirewallInput, 'publications' | 'workloads'>): PublishedPort[] {
+  return publications.map((publication) => ({ publication, instances: instancesOf(publication.service, workloads) }));
+}
+
+export function instancesOf(service: string, workloads: readonly Workload[]): Address[] {
+  const isInstance = (one: Workload): boolean =>
+    one.isHealthy && (one.name === service || one.services.some((name) => name === service));
+  return [...new Set(workloads.filter(isInstance).flatMap(({ addresses }) => addresses))].sort();
+}
+
+const mark = `ct mark and ${publishedMark} == ${publishedMark}`;
+
+export function publishChains(input: FirewallInput): string[] {
+  const ports = publishedPorts(input).filter(({ instances }) => instances.length > 0);
+  if (ports.length === 0) return [];
+  const { settings, addresses } = input;
+  const jumps = ports.map(
+    ({ publication }) =>
+      `    fib daddr type local ${publication.protocol} dport ${publication.port} jump ${nameOf(publication)}`,
+  );
+  return [
+    ...ports.flatMap(portChain),
+    // Before Docker's own at -100.
+    '  chain publish { type nat hook prerouting priority -110; policy accept;',
+    ...jumps,
+    '  }',
+    '  chain publish_here { type nat hook output priority -110; policy accept;',
+    '    oifname "lo" ip daddr 127.0.0.0/8 return',
+    ...jumps,
+    '  }',
+    '  chain publish_back { type nat hook postrouting priority 98; policy accept;',
+    ...addresses.map(
+      (address) =>
+        `    oifname "${settings.interfaceName}" ${mark} meta nfproto ${isV4(address) ? 'ipv4 snat ip' : 'ipv6 snat ip6'} to ${address}`,
+    ),
+    `    oifname "${settings.bridgeName}" ${mark} ip saddr @lease4 masquerade`,
+    `    oifname "${settings.bridgeName}" ${mark} ip6 saddr @lease6 masquerade`,
+    '  }',
+  ];
+}
+
+/** Let through by this table's own checks, whatever the service's host is. */
+export const publishedAccept = `    ${mark} accept`;
+
+function portChain({ publication, instances }: PublishedPort): string[] {
+  const { protocol, targetPort } = publication;
+  const to = (family: 'ip' | 'ip6', list: readonly Address[]): string[] => {
+    if (list.length === 0) return [];
+    const choices = list.map((address, i) => `${i} : ${address}`).join(', ');
+    const target = `numgen random mod ${list.length} map { ${choices} } : ${targetPort}`;
+    return [
+      `    meta nfproto ${family === 'ip' ? 'ipv4' : 'ipv6'} meta l4proto ${protocol} dnat ${family} to ${target}`,
+    ];
+  };
+  return [
+    `  chain ${nameOf(publication)} {`,
+    `    ct mark set ct mark or ${publishedMark}`,
+    ...to('ip', instances.filter(isV4)),
+    ...to(
+      'ip6',
+      instances.filter((address) => !isV4(address)),
+    ),
+    '  }',
+  ];
+}
+
+const nameOf = ({ protocol, port }: Publication): string => `publish_${protocol}_${port}`;

@@ -1,0 +1,84 @@
+/**
+ * Segments: containers of one reach only containers of the same one, on every host that a packet passes. One lookup of
+ * the source and one of the destination decide, however many segments there are. Hosts and what is outside of the mesh
+ * stay within reach, both ways. The same text stands in a table of family bridge, for what passes between two ports of
+ * one bridge and never sees the IP layer's rules.
+ */
+import type { Address } from '../../../shared/net/address.ts';
+import type { Cidr } from '../../../shared/net/cidr.ts';
+import type { SegmentName, Workload } from '../../../shared/workload.ts';
+import { addressSets, isV4, prefixSets } from './sets.ts';
+
+export interface SegmentRules {
+  readonly containers: readonly Cidr[];
+  readonly workloads: readonly Workload[];
+}
+
+/** Empty where nothing is in a segment. `hook`: the base chain's head. */
+export function segmentChains({ containers, workloads }: SegmentRules, hook: string): string[] {
+  const members = membersOf(workloads);
+  if (members.size === 0) return [];
+  return [
+    ...prefixSets('containers', containers),
+    ...[...members].flatMap(([segment, addresses]) => [
+      ...addressSets(`members_${idOf(segment)}_`, addresses),
+      ...chainsOf(segment),
+    ]),
+    ...verdictMaps(members),
+    `  chain segments { ${hook} policy accept;`,
+    ...(['4', '6'] as const).flatMap((v) => [
+      `    ${ip(v)} saddr vmap @segment_source${v}`,
+      `    ${ip(v)} daddr vmap @segment_target${v}`,
+    ]),
+    '  }',
+  ];
+}
+
+function membersOf(workloads: readonly Workload[]): ReadonlyMap<SegmentName, ReadonlySet<Address>> {
+  const members = new Map<SegmentName, Set<Address>>();
+  const seen = new Set<Address>();
+  for (const { segment, addresses } of workloads) {
+    if (segment === null) continue;
+    for (const address of addresses) {
+      // One address is in one segment; a second word about it does not count.
+      if (seen.has(address)) continue;
+      seen.add(address);
+      members.set(segment, (members.get(segment) ?? new Set()).add(address));
+    }
+  }
+  return new Map([...members].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function chainsOf(segment: SegmentName): string[] {
+  const id = idOf(segment);
+  const check = (side: 'saddr' | 'daddr'): string[] =>
+    (['4', '6'] as const).map(
+      (v) => `    ${ip(v)} ${side} @containers${v} ${ip(v)} ${side} != @members_${id}_${v} counter drop`,
+    );
+  return [`  chain from_${id} {`, ...check('daddr'), '  }', `  chain to_${id} {`, ...check('saddr'), '  }'];
+}
+
+function verdictMaps(members: ReadonlyMap<SegmentName, ReadonlySet<Address>>): string[] {
+  const maps: string[] = [];
+  for (const v of ['4', '6'] as const) {
+    for (const [name, chain] of [
+      ['source', 'from'],
+      ['target', 'to'],
+    ] as const) {
+      const elements = [...members].flatMap(([segment, addresses]) =>
+        [...addresses]
+          .filter((address) => isV4(address) === (v === '4'))
+          .sort()
+          .map((address) => `${address} : jump ${chain}_${idOf(segment)}`),
+      );
+      const list = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
+      maps.push(`  map segment_${name}${v} { type ipv${v}_addr : verdict;${list} }`);
+    }
+  }
+  return maps;
+}
+
+const ip = (v: '4' | '6'): string => (v === '4' ? 'ip' : 'ip6');
+
+/** An nft identifier; a segment's name has no `_`, so no two become one. */
+const idOf = (segment: SegmentName): string => segment.replaceAll('-', '_');

@@ -1,0 +1,56 @@
+/** What the rules go by, gathered from the map, the settings and what this host itself has. */
+import type { HostRecord, NetworkMap } from '../../../shared/network-map.ts';
+import { workloadsOf } from '../../../shared/own-workloads.ts';
+import type { Address } from '../../../shared/net/address.ts';
+import type { Cidr } from '../../../shared/net/cidr.ts';
+import type { Workload } from '../../../shared/workload.ts';
+import type { DesiredBridge } from '../desired.ts';
+import type { IptablesWish } from '../iptables.ts';
+import type { LocalFacts } from '../local.ts';
+import { type HostSettings, linkMark } from '../settings.ts';
+import { type FirewallInput, bridgesOf, publishedMark } from './input.ts';
+
+export function firewallInput(
+  wish: { readonly map: NetworkMap; readonly settings: HostSettings; readonly local: LocalFacts },
+  self: HostRecord | undefined,
+  own: { readonly addresses: readonly Address[] },
+  bridge: DesiredBridge | undefined,
+  mesh: readonly Cidr[],
+): FirewallInput {
+  const { map, settings, local } = wish;
+  const leases = self?.leases ?? [];
+  return {
+    settings,
+    mesh,
+    containers: map.mesh.containerPools,
+    addresses: own.addresses,
+    leases,
+    served: [...leases, ...(self?.subnets.map((subnet) => subnet.prefix) ?? [])],
+    gateways: (bridge?.addresses ?? []).map((text) => text.slice(0, text.indexOf('/')) as Address),
+    workloads: self === undefined ? [] : allWorkloads(map, self, local),
+    publications:
+      self === undefined ? [] : map.mesh.publications.filter(({ hostId }) => hostId === null || hostId === self.id),
+    local,
+  };
+}
+
+/** This host knows its own better than the map does. */
+function allWorkloads(map: NetworkMap, self: HostRecord, local: LocalFacts): Workload[] {
+  const others = map.hosts.filter((host) => host.id !== self.id);
+  return [
+    ...workloadsOf({ ...self, workloads: [...local.workloads] }),
+    ...others.flatMap((host) => workloadsOf(host).map((one) => (host.isGone ? { ...one, isHealthy: false } : one))),
+  ];
+}
+
+export function iptablesWish(input: FirewallInput): IptablesWish {
+  const { settings, leases, local } = input;
+  return {
+    mark: linkMark(settings),
+    tunnel: settings.interfaceName,
+    bridges: bridgesOf(input),
+    prefixes: [...leases, ...local.engine.networks.flatMap(({ prefixes }) => prefixes)],
+    hasEngine: local.engine.firewall === 'iptables',
+    publishedMark,
+  };
+}

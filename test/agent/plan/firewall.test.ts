@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { instancesOf } from '../../../agent/plan/firewall/publish.ts';
+import { planBridgeTable, planTable } from '../../../agent/plan/firewall/table.ts';
+import { firewallInput } from '../../../agent/plan/firewall/wish.ts';
+import { noLocalFacts } from '../../../agent/plan/local.ts';
+import type { HostSettings } from '../../../agent/plan/settings.ts';
+import { parseAddress } from '../../../shared/net/address.ts';
+import type { NetworkMap } from '../../../shared/network-map.ts';
+import { type Workload, workloadSchema } from '../../../shared/workload.ts';
+import { hostId, meshOf } from '../../support/mesh-map.ts';
+
+const settings = {
+  interfaceName: 'warren0',
+  bridgeName: 'warren-br',
+  tableName: 'warren',
+  listenPort: 51820,
+  selfId: hostId(1),
+} as unknown as HostSettings;
+
+function workload(fields: Partial<Record<keyof Workload, unknown>>): Workload {
+  const open = { services: [], ports: [], segment: null, isHealthy: true, variables: [], addresses: [] };
+  return workloadSchema.parse({ name: 'one', ...open, ...fields });
+}
+
+function mapWith(byHost: Readonly<Record<number, Workload[]>>, mesh: Partial<NetworkMap['mesh']> = {}): NetworkMap {
+  const map = meshOf(3);
+  const hosts = map.hosts.map((host, i) => ({ ...host, workloads: byHost[i + 1] ?? [] }));
+  return { ...map, mesh: { ...map.mesh, ...mesh }, hosts };
+}
+
+function inputOf(map: NetworkMap, local = noLocalFacts) {
+  const self = map.hosts.find((host) => host.id === settings.selfId);
+  const bridge = { name: 'warren-br', addresses: ['10.210.1.1/24', 'fd00:86:0:11::1/64'], mtu: 1420 };
+  return firewallInput({ map, settings, local }, self, self ?? { addresses: [] }, bridge, map.mesh.containerPools);
+}
+
+/** The lines of one chain. */
+function chain(text: string, name: string): string[] {
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => line.startsWith(`  chain ${name} {`));
+  assert.ok(at >= 0, `no chain ${name}`);
+  return lines.slice(at + 1, lines.indexOf('  }', at)).map((line) => line.trim());
+}
+
+test('a published port leads to every healthy instance of every host that is there', () => {
+  const service = { services: ['web'], name: 'a' };
+  const map = mapWith(
+    {
+      2: [workload({ ...service, addresses: ['10.210.2.5', 'fd00:86:0:12::5'] })],
+      3: [
+        workload({ ...service, addresses: ['10.210.3.5'] }),
+        workload({ ...service, name: 'ill', addresses: ['10.210.3.6'], isHealthy: false }),
+        workload({ ...service, name: 'liar', addresses: ['10.210.2.77'] }),
+      ],
+    },
+    {
+      publications: [
+        { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 80, protocol: 'tcp', port: 8080, hostId: null },
+        { id: 'pbbbbbbbbbbbbbbbb', service: 'web', targetPort: 80, protocol: 'tcp', port: 81, hostId: hostId(2) },
+        { id: 'pcccccccccccccccc', service: 'none', targetPort: 53, protocol: 'udp', port: 53, hostId: null },
+      ] as unknown as NetworkMap['mesh']['publications'],
+    },
+  );
+  const local = { ...noLocalFacts, workloads: [workload({ ...service, name: 'own', addresses: ['10.210.1.9'] })] };
+  const { text } = planTable(inputOf(map, local));
+  assert.deepEqual(chain(text, 'publish'), ['fib daddr type local tcp dport 8080 jump publish_tcp_8080']);
+  assert.deepEqual(chain(text, 'publish_tcp_8080'), [
+    'ct mark set ct mark or 0x08000000',
+    'meta nfproto ipv4 meta l4proto tcp dnat ip to numgen random mod 3 map { 0 : 10.210.1.9, 1 : 10.210.2.5, 2 : 10.210.3.5 } : 80',
+    'meta nfproto ipv6 meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : fd00:86:0:12::5 } : 80',
+  ]);
+  assert.match(chain(text, 'publish_back')[0] ?? '', /oifname "warren0" .* snat ip to 10\.86\.0\.1$/);
+});
+
+test('a host that is gone has no instances', () => {
+  const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] });
+  const gone = { ...map, hosts: map.hosts.map((host, i) => ({ ...host, isGone: i === 1 })) };
+  assert.equal(instancesOf('web', inputOf(map).workloads).length, 1);
+  assert.equal(instancesOf('web', inputOf(gone).workloads).length, 0);
+});
+
+test('segments stand in both tables, and in neither while nothing is in one', () => {
+  const map = mapWith({
+    2: [workload({ segment: 'blue', addresses: ['10.210.2.5'] })],
+    3: [workload({ segment: 'red-1', addresses: ['10.210.3.5', 'fd00:86:0:13::5'] })],
+  });
+  const { text } = planTable(inputOf(map));
+  const bridge = planBridgeTable(inputOf(map));
+  for (const one of [text, bridge?.text ?? '']) {
+    assert.match(
+      one,
+      /map segment_source4 \{ type ipv4_addr : verdict; elements = \{ 10\.210\.2\.5 : jump from_blue, 10\.210\.3\.5 : jump from_red_1 \}; \}/,
+    );
+    assert.deepEqual(chain(one, 'to_blue'), [
+      'ip saddr @containers4 ip saddr != @members_blue_4 counter drop',
+      'ip6 saddr @containers6 ip6 saddr != @members_blue_6 counter drop',
+    ]);
+  }
+  assert.equal(planBridgeTable(inputOf(meshOf(3))), undefined);
+  assert.doesNotMatch(planTable(inputOf(meshOf(3))).text, /segment/);
+});
+
+test('what containers ask the name servers of the host comes to the agent', () => {
+  const local = { ...noLocalFacts, resolvers: ['192.0.2.53', '2001:db8::53'].map(parseAddress) };
+  assert.deepEqual(chain(planTable(inputOf(meshOf(1), local)).text, 'names'), [
+    'iifname { "warren-br" } ip daddr @resolvers4 meta l4proto { tcp, udp } th dport 53 dnat ip to 10.210.1.1',
+    'iifname { "warren-br" } ip6 daddr @resolvers6 meta l4proto { tcp, udp } th dport 53 dnat ip6 to fd00:86:0:11::1',
+  ]);
+});
+
+test('no text of a map can end a statement: whatever parses as a workload leaves the rules well formed', () => {
+  const name = fc.stringMatching(/^[a-z0-9_][a-z0-9_-]{0,8}[a-z0-9_]$/);
+  const segment = fc.option(fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?$/), { nil: null });
+  fc.assert(
+    fc.property(fc.array(fc.record({ name, segment, last: fc.integer({ min: 2, max: 99 }) })), (list) => {
+      const workloads = list.map((one) =>
+        workload({ name: one.name, segment: one.segment, addresses: [`10.210.2.${one.last}`] }),
+      );
+      const { text } = planTable(inputOf(mapWith({ 2: workloads })));
+      const count = (pattern: RegExp): number => [...text.matchAll(pattern)].length;
+      assert.equal(count(/\{/g), count(/\}/g));
+      for (const line of text.split('\n')) assert.equal([...line.matchAll(/"/g)].length % 2, 0, line);
+      assert.doesNotMatch(text, /flush|delete|;;/);
+    }),
+    { numRuns: 50 },
+  );
+});
