@@ -4,6 +4,7 @@
  */
 import { type WarrenError, asWarrenError } from '../shared/errors.ts';
 import { applyAttachments } from './apply/attachments.ts';
+import { type EntryStep, applyEntries } from './apply/bridged.ts';
 import { type BatchStep, applyBatch } from './apply/batch.ts';
 import { type PeerStep, applyPeers } from './apply/peers.ts';
 import type { HostSettings } from './plan/settings.ts';
@@ -37,7 +38,7 @@ export async function apply(system: System, settings: HostSettings, steps: reado
     attempted.push(...possible);
     for (const failure of await applyGroup(system, settings, possible)) {
       failures.push(failure);
-      if (isCreation(failure.step)) missing.add(stepSubject(failure.step));
+      if (creations.has(failure.step.kind)) missing.add(stepSubject(failure.step));
     }
   }
   const failed = new Set(failures.map((failure) => failure.step));
@@ -46,7 +47,7 @@ export async function apply(system: System, settings: HostSettings, steps: reado
   return { applied, failures, previousSysctls: Object.fromEntries(previous) };
 }
 
-type Executor = 'sysctl' | 'table' | 'tunnel' | 'wireguard' | 'batch' | 'peers' | 'attachments';
+type Executor = 'sysctl' | 'table' | 'tunnel' | 'wireguard' | 'batch' | 'peers' | 'attachments' | 'entries';
 
 const executors: Readonly<Record<Step['kind'], Executor>> = {
   'sysctl-set': 'sysctl',
@@ -56,6 +57,10 @@ const executors: Readonly<Record<Step['kind'], Executor>> = {
   'wireguard-create': 'tunnel',
   'wireguard-set': 'wireguard',
   'bridge-create': 'batch',
+  'segment-bridge-create': 'batch',
+  'vxlan-create': 'batch',
+  'fdb-append': 'entries',
+  'fdb-remove': 'entries',
   'link-set': 'batch',
   'link-remove': 'batch',
   'address-add': 'batch',
@@ -87,6 +92,8 @@ async function applyGroup(system: System, settings: HostSettings, group: readonl
       return applyBatch(system, group as readonly BatchStep[]);
     case 'peers':
       return applyPeers(system, group as readonly PeerStep[]);
+    case 'entries':
+      return applyEntries(system, group as readonly EntryStep[]);
     case 'attachments':
       return applyAttachments(system, group as ReadonlyArray<(AttachmentCreate | AttachmentSet) & { why: string }>);
     case 'sysctl':
@@ -123,7 +130,12 @@ async function applyOne(system: System, settings: HostSettings, step: Step): Pro
   }
 }
 
-const isCreation = (step: Step): boolean => step.kind === 'wireguard-create' || step.kind === 'bridge-create';
+const creations: ReadonlySet<Step['kind']> = new Set([
+  'wireguard-create',
+  'bridge-create',
+  'segment-bridge-create',
+  'vxlan-create',
+]);
 
 function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
   switch (step.kind) {
@@ -133,15 +145,20 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
     case 'iptables-set':
     case 'wireguard-create':
     case 'bridge-create':
+    case 'segment-bridge-create':
     case 'link-remove':
     case 'attachment-set':
       return false;
     case 'attachment-create':
       return missing.has(step.bridgeName);
+    case 'vxlan-create':
+      return missing.has(step.device) || missing.has(step.bridgeName);
     case 'route-set':
     case 'route-remove':
       return missing.has(step.device);
     case 'wireguard-set':
+    case 'fdb-append':
+    case 'fdb-remove':
     case 'link-set':
     case 'address-add':
     case 'address-remove':

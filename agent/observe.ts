@@ -3,8 +3,9 @@
  * changes nothing and decides nothing.
  */
 import type { PublicKey } from '../shared/wireguard.ts';
-import type { Observed, ObservedLink, ObservedNamespace } from './plan/observed.ts';
-import type { AttachmentSpec, HostSettings } from './plan/settings.ts';
+import type { Observed, ObservedFdbEntry, ObservedLink, ObservedNamespace } from './plan/observed.ts';
+import { type AttachmentSpec, type HostSettings, linkMark } from './plan/settings.ts';
+import { showEntries } from './system/bridge.ts';
 import { showLinks, showNamespace, showRoutes } from './system/ip.ts';
 import { showIptables } from './system/iptables.ts';
 import { showTable } from './system/nft.ts';
@@ -25,7 +26,7 @@ export async function observe(
   const links = await showLinks(system);
   // Without the link, a control socket of that name is another namespace's, and `wg` would speak to that one.
   const hasLink = mayBeWireguard(links.get(settings.interfaceName));
-  const [wireguard, routes4, routes6, table, bridgeTable, iptables, sysctls, namespaces] = await Promise.all([
+  const [wireguard, routes4, routes6, table, bridgeTable, iptables, sysctls, namespaces, fdb] = await Promise.all([
     hasLink ? showInterface(system, settings.interfaceName) : undefined,
     showRoutes(system, 4),
     showRoutes(system, 6),
@@ -34,10 +35,12 @@ export async function observe(
     showIptables(system),
     readSysctls(system, links),
     observeNamespaces(system, attachments),
+    observeEntries(system, links, linkMark(settings)),
   ]);
   return {
     observedAt: now,
     links,
+    fdb,
     wireguard,
     routes: [...routes4, ...routes6],
     table,
@@ -57,6 +60,15 @@ export async function observePeers(
 }
 
 const mayBeWireguard = (link: ObservedLink | undefined): boolean => link?.kind === 'wireguard' || link?.kind === 'tun';
+
+async function observeEntries(
+  system: System,
+  links: ReadonlyMap<string, ObservedLink>,
+  mark: string,
+): Promise<ReadonlyMap<string, readonly ObservedFdbEntry[]>> {
+  const ours = [...links.values()].filter(({ kind, alias }) => kind === 'vxlan' && alias === mark);
+  return new Map(await Promise.all(ours.map(async ({ name }) => [name, await showEntries(system, name)] as const)));
+}
 
 async function observeNamespaces(
   system: System,

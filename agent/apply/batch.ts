@@ -1,17 +1,26 @@
 /** Links, addresses and routes: any number of steps in one `ip -batch`. */
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { StepFailure } from '../apply.ts';
-import { digestOf } from '../plan/digest.ts';
 import { routeProtocol } from '../plan/settings.ts';
 import { type LinkSet, type Step, stepSubject } from '../plan/step.ts';
 import { runBatch } from '../system/ip.ts';
 import type { System } from '../system/run.ts';
+import { segmentBridgeLines, vxlanLines } from './bridged.ts';
+import { stableMac } from './stable-mac.ts';
 
 export type BatchStep = Extract<
   Step,
   {
     kind:
-      'bridge-create' | 'link-set' | 'link-remove' | 'address-add' | 'address-remove' | 'route-set' | 'route-remove';
+      | 'bridge-create'
+      | 'segment-bridge-create'
+      | 'vxlan-create'
+      | 'link-set'
+      | 'link-remove'
+      | 'address-add'
+      | 'address-remove'
+      | 'route-set'
+      | 'route-remove';
   }
 >;
 
@@ -51,6 +60,10 @@ function batchLines(step: BatchStep): string[] {
   switch (step.kind) {
     case 'bridge-create':
       return bridgeLines(step.interfaceName, step.mark, step.mtu);
+    case 'segment-bridge-create':
+      return segmentBridgeLines(step);
+    case 'vxlan-create':
+      return vxlanLines(step);
     case 'link-set':
       return linkLines(step);
     case 'link-remove':
@@ -73,10 +86,8 @@ function batchLines(step: BatchStep): string[] {
 
 /** A bridge takes the lowest address of its ports, and changes it as they come and go, unless it was given one. */
 function bridgeLines(name: string, mark: string, mtu: number): string[] {
-  const hex = digestOf(`${mark} ${name}`).slice(0, 10);
-  const mac = ['02', ...(hex.match(/../g) ?? [])].join(':');
   return [
-    `link add dev ${name} address ${mac} mtu ${mtu} type bridge`,
+    `link add dev ${name} address ${stableMac(mark, name)} mtu ${mtu} type bridge`,
     `link set dev ${name} alias ${mark}`,
     `link set dev ${name} up`,
   ];

@@ -11,18 +11,31 @@ export interface AttachmentSteps {
   readonly refusals: Refusal[];
 }
 
+/** The bridge that the host's end is in. */
+interface Place {
+  readonly bridgeName: string;
+  readonly mtu: number;
+}
+
 /** Nothing happens to a namespace that could not be entered: it is waited for. */
-export function planAttachments(desired: Desired, observed: Observed): AttachmentSteps {
+export function planAttachments(desired: Desired, observed: Observed, isBridgeUsable: boolean): AttachmentSteps {
   const steps: AttachmentSteps = { sets: [], removes: [], refusals: [] };
-  if (desired.bridge !== undefined) {
-    for (const spec of desired.attachments) {
-      const inside = observed.attachments.get(spec.id);
-      if (inside !== undefined) planOne(desired, spec, observed.links.get(vethName(spec.id)), inside, steps);
+  const lease = isBridgeUsable ? leasePlace(desired) : undefined;
+  const wanted = new Set(desired.ports);
+  for (const spec of desired.attachments) {
+    const place = spec.segment === undefined ? lease : segmentPlace(desired, spec, steps);
+    const inside = observed.attachments.get(spec.id);
+    const name = vethName(spec.id);
+    if (place !== undefined || spec.segment === undefined) wanted.add(name);
+    if (place !== undefined && inside !== undefined)
+      planOne(desired, place, spec, observed.links.get(name), inside, steps);
+  }
+  if (lease !== undefined) {
+    for (const name of desired.ports) {
+      const link = observed.links.get(name);
+      if (link?.kind === 'veth') steps.sets.push(...outerChange(desired, lease, link));
     }
   }
-  const ports = desired.bridge === undefined ? [] : desired.ports.flatMap((name) => observed.links.get(name) ?? []);
-  for (const link of ports) if (link.kind === 'veth') steps.sets.push(...outerChange(desired, link));
-  const wanted = new Set([...desired.attachments.map((spec) => vethName(spec.id)), ...desired.ports]);
   for (const link of observed.links.values()) {
     if (link.kind !== 'veth' || link.alias !== desired.mark || wanted.has(link.name)) continue;
     steps.removes.push({ kind: 'link-remove', interfaceName: link.name, why: 'nothing is attached by it any more' });
@@ -30,8 +43,21 @@ export function planAttachments(desired: Desired, observed: Observed): Attachmen
   return steps;
 }
 
+const leasePlace = ({ bridge, bridgeName }: Desired): Place | undefined =>
+  bridge === undefined ? undefined : { bridgeName, mtu: bridge.mtu };
+
+function segmentPlace({ segments }: Desired, spec: AttachmentSpec, { refusals }: AttachmentSteps): Place | undefined {
+  const found = segments.find(({ name }) => name === spec.segment);
+  if (found === undefined) {
+    const why = `the bridged segment '${spec.segment}' cannot be had on this host; see 'warren segment ls', then attach again`;
+    refusals.push({ kind: 'attachment-refused', subject: spec.netnsPath, why });
+  }
+  return found;
+}
+
 function planOne(
   desired: Desired,
+  place: Place,
   spec: AttachmentSpec,
   outer: ObservedLink | undefined,
   inside: ObservedNamespace,
@@ -45,28 +71,27 @@ function planOne(
       steps.refusals.push({ kind: 'attachment-refused', subject: spec.netnsPath, why });
       return;
     }
-    steps.sets.push(...createSteps(desired, spec, outer));
+    steps.sets.push(...createSteps(desired, place, spec, outer));
     return;
   }
-  steps.sets.push(...outerChange(desired, outer));
-  const set = insideChange(spec, inner, inside, desired.bridge?.mtu ?? desired.mtu);
+  steps.sets.push(...outerChange(desired, place, outer));
+  const set = insideChange(spec, inner, inside, place.mtu);
   if (set !== undefined) steps.sets.push(set);
 }
 
 /** What keeps the host's end on the bridge, also where somebody made the bridge anew. */
-function outerChange(desired: Desired, outer: ObservedLink): Step[] {
-  const mtu = desired.bridge?.mtu ?? desired.mtu;
-  const change = linkChange({ name: outer.name, mark: desired.mark, mtu, master: desired.bridgeName }, outer);
+function outerChange({ mark }: Desired, { bridgeName, mtu }: Place, outer: ObservedLink): Step[] {
+  const change = linkChange({ name: outer.name, mark, mtu, master: bridgeName }, outer);
   return change === undefined ? [] : [change];
 }
 
-function createSteps(desired: Desired, spec: AttachmentSpec, outer: ObservedLink | undefined): Step[] {
+function createSteps({ mark }: Desired, place: Place, spec: AttachmentSpec, outer: ObservedLink | undefined): Step[] {
   const create: Step = {
     kind: 'attachment-create',
     spec,
-    mark: desired.mark,
-    bridgeName: desired.bridgeName,
-    mtu: desired.bridge?.mtu ?? desired.mtu,
+    mark,
+    bridgeName: place.bridgeName,
+    mtu: place.mtu,
     why: 'the namespace is not attached',
   };
   if (outer === undefined) return [create];

@@ -7,6 +7,7 @@ import type { HostId } from '../../shared/names.ts';
 import type { Address } from '../../shared/net/address.ts';
 import { type Cidr, addressAt, cidrFamily } from '../../shared/net/cidr.ts';
 import { owners } from '../../shared/owners.ts';
+import { desireSegments } from './bridged.ts';
 import { type Claim, believeClaims } from './claims.ts';
 import type { Desired, DesiredBridge, DesiredPeer, DesiredRoute, Refusal } from './desired.ts';
 import { isHandshakeFresh } from './endpoints.ts';
@@ -43,7 +44,17 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
   const claimed = believe(map, settings, observed, underlay, self, believed, candidates);
   const mtu = tunnelMtu(map.mesh.mtu, underlay, candidates.values());
   const bridge = planGateway(settings, own.leases, mtu);
-  const rules = firewallInput({ map, settings, local }, self, own, bridge, [
+  const { segments, refusals: segmentRefusals } = desireSegments({
+    map,
+    settings,
+    self,
+    workloads: local.workloads,
+    peers: believed,
+    claims: claimed.claims,
+    addresses: own.addresses,
+    mtu,
+  });
+  const rules = firewallInput({ map, settings, local }, self, own, bridge, segments, [
     ...map.mesh.overlayPools,
     ...map.mesh.containerPools,
     ...claimed.claims.map((claim) => claim.prefix),
@@ -60,6 +71,7 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
     routes: desiredRoutes(settings, claimed.claims, own.addresses, underlay),
     bridge,
     bridgeName: settings.bridgeName,
+    segments,
     table: planTable(rules),
     bridgeTable: self === undefined ? undefined : planBridgeTable(rules),
     iptables: self === undefined || bridge === undefined ? undefined : iptablesWish(rules),
@@ -68,7 +80,7 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
     attachments: attachments.map((spec) => withoutFamily(spec, underlay)),
     ports: local.ports,
   };
-  return { desired, refusals: [...peerRefusals, ...own.refusals, ...claimed.refusals] };
+  return { desired, refusals: [...peerRefusals, ...own.refusals, ...claimed.refusals, ...segmentRefusals] };
 }
 
 export interface OwnPrefixes {

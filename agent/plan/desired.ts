@@ -7,6 +7,7 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { HostId, HostName } from '../../shared/names.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
+import type { SegmentName } from '../../shared/workload.ts';
 import type { PublishedPort } from './firewall/publish.ts';
 import type { IptablesWish } from './iptables.ts';
 import type { AttachmentSpec } from './settings.ts';
@@ -27,6 +28,8 @@ export interface Desired {
   /** Undefined where the host has no lease. */
   readonly bridge: DesiredBridge | undefined;
   readonly bridgeName: string;
+  /** Bridged segments with members on this host, ordered by name. */
+  readonly segments: readonly DesiredSegment[];
   readonly table: DesiredTable;
   /** Of family bridge; undefined where none is needed. */
   readonly bridgeTable: DesiredTable | undefined;
@@ -64,6 +67,19 @@ export interface DesiredBridge {
   readonly mtu: number;
 }
 
+export interface DesiredSegment {
+  readonly name: SegmentName;
+  /** VXLAN network identifier. */
+  readonly vni: number;
+  readonly bridgeName: string;
+  readonly vxlanName: string;
+  readonly mtu: number;
+  /** This host's overlay address that its frames come from. */
+  readonly local: Address;
+  /** Overlay addresses of the other hosts with members, all of one family, sorted. */
+  readonly remotes: readonly Address[];
+}
+
 export interface DesiredTable {
   readonly name: string;
   /** Body of `table <family> <name> { … }`. */
@@ -73,7 +89,7 @@ export interface DesiredTable {
 
 /** Something of the map that is not applied. `kind` and `subject` identify it, as in a report's failures. */
 export interface Refusal {
-  readonly kind: 'prefix-refused' | 'peer-refused' | 'interface-refused' | 'attachment-refused';
+  readonly kind: 'prefix-refused' | 'peer-refused' | 'interface-refused' | 'attachment-refused' | 'segment-refused';
   readonly subject: string;
   readonly why: string;
 }

@@ -7,6 +7,7 @@
  */
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Family } from '../../shared/net/address.ts';
+import { vxlanPort } from './bridged.ts';
 import { digestOf } from './digest.ts';
 import type { ObservedIptables } from './observed.ts';
 import type { Step } from './step.ts';
@@ -17,6 +18,8 @@ export interface IptablesWish {
   readonly tunnel: string;
   /** Bridges with containers of the mesh on them. */
   readonly bridges: readonly string[];
+  /** Of bridged segments: their frames pass FORWARD as well where br_netfilter is loaded, and leave by none other. */
+  readonly segmentBridges: readonly string[];
   /** Prefixes of the containers behind them. */
   readonly prefixes: readonly Cidr[];
   /** True where an engine writes iptables rules. */
@@ -48,12 +51,12 @@ type Seen = NonNullable<ObservedIptables[4]>;
 function wanted(wish: IptablesWish | undefined, family: Family, seen: Seen): ReadonlyMap<ChainName, WantedChain> {
   const chains = new Map<ChainName, WantedChain>();
   if (wish === undefined) return chains;
-  const { tunnel, bridges, prefixes, publishedMark } = wish;
+  const { tunnel, bridges, segmentBridges, prefixes, publishedMark } = wish;
   const published = `-m connmark --mark ${publishedMark}/${publishedMark} -j ACCEPT`;
-  const between = bridges.flatMap((bridge) => [
-    `-i ${tunnel} -o ${bridge} -j ACCEPT`,
-    `-i ${bridge} -o ${tunnel} -j ACCEPT`,
-  ]);
+  const between = [
+    ...bridges.flatMap((bridge) => [`-i ${tunnel} -o ${bridge} -j ACCEPT`, `-i ${bridge} -o ${tunnel} -j ACCEPT`]),
+    ...segmentBridges.map((bridge) => `-i ${bridge} -o ${bridge} -j ACCEPT`),
+  ];
   const hasEngine = wish.hasEngine || seen.hasDockerUser;
   if (hasEngine) {
     const own = prefixes.filter((prefix) => prefix.includes(':') === (family === 6));
@@ -72,7 +75,8 @@ function wanted(wish: IptablesWish | undefined, family: Family, seen: Seen): Rea
     const names = bridges.flatMap((bridge) =>
       ['udp', 'tcp'].map((protocol) => `-i ${bridge} -p ${protocol} -m ${protocol} --dport 53 -j ACCEPT`),
     );
-    chains.set('filter INPUT', { head: names, tail: [] });
+    const frames = `-i ${tunnel} -p udp -m udp --dport ${vxlanPort} -j ACCEPT`;
+    chains.set('filter INPUT', { head: [...names, ...(segmentBridges.length === 0 ? [] : [frames])], tail: [] });
   }
   return chains;
 }

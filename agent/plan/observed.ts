@@ -10,6 +10,8 @@ export interface Observed {
   readonly links: ReadonlyMap<string, ObservedLink>;
   /** Undefined where our interface is missing or does not speak WireGuard. */
   readonly wireguard: ObservedWireguard | undefined;
+  /** By name of our VXLAN devices: what they send where. */
+  readonly fdb: ReadonlyMap<string, readonly ObservedFdbEntry[]>;
   /** The main table, both families. */
   readonly routes: readonly ObservedRoute[];
   readonly table: ObservedTable;
@@ -35,8 +37,25 @@ export interface ObservedLink {
   readonly mac: string | undefined;
   /** Index of a veth's other end, in that end's namespace. */
   readonly peerIndex: number | undefined;
+  /** Of a link of kind `vxlan` with a number of its own. */
+  readonly vxlan?: ObservedVxlan;
   /** Global addresses with their length, `10.86.0.1/32`; link-local ones are left out. */
   readonly addresses: readonly string[];
+}
+
+export interface ObservedVxlan {
+  readonly vni: number;
+  readonly port: number;
+  readonly local: string | undefined;
+  /** The link its packets leave by. */
+  readonly device: string | undefined;
+}
+
+/** Configured or learned. */
+export interface ObservedFdbEntry {
+  readonly mac: string;
+  /** The host that frames to `mac` are sent to. */
+  readonly address: Address;
 }
 
 export interface ObservedWireguard {

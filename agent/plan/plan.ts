@@ -4,6 +4,7 @@
  * what a step needs (link before address before route) comes before it.
  */
 import { planAttachments } from './attachments.ts';
+import { planSegments } from './bridged-links.ts';
 import { planBridge, planTunnel } from './bridge.ts';
 import type { Desired, Refusal } from './desired.ts';
 import { type EndpointMemory, noEndpointMemory } from './endpoints.ts';
@@ -24,10 +25,11 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
   const none = { sets: [], removes: [] };
   const tunnel = planTunnel(desired, observed);
   const bridge = planBridge(desired, observed);
-  const attachments = planAttachments(desired, observed);
+  const attachments = planAttachments(desired, observed, bridge.isUsable);
   const peers = tunnel.isUsable
     ? planPeers(desired, observed.wireguard?.peers ?? new Map(), memory, observed.observedAt)
     : none;
+  const segments = tunnel.isUsable ? planSegments(desired, observed) : { ...none, refusals: [] };
   const routes = tunnel.isUsable ? planRoutes(desired, observed) : none;
   const steps = [
     ...planTable(desired, observed),
@@ -40,14 +42,16 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
     ...bridge.sets,
     ...peers.sets,
     ...routes.sets,
-    ...(bridge.isUsable ? attachments.sets : []),
+    ...segments.sets,
+    ...attachments.sets,
     ...routes.removes,
     ...peers.removes,
     ...attachments.removes,
+    ...segments.removes,
     ...tunnel.removes,
     ...bridge.removes,
   ];
-  return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...attachments.refusals] };
+  return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...segments.refusals, ...attachments.refusals] };
 }
 
 function planTable({ table, isMember }: Desired, observed: Observed): Step[] {

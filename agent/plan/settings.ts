@@ -3,6 +3,7 @@ import type { HostId, InterfaceName } from '../../shared/names.ts';
 import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
+import type { SegmentName } from '../../shared/workload.ts';
 
 export interface HostSettings {
   readonly interfaceName: InterfaceName;
@@ -32,6 +33,8 @@ export interface AttachmentSpec {
   readonly gateways: readonly Address[];
   /** Lower-case `02:…`; the kernel chooses one where it is missing. */
   readonly mac?: string;
+  /** A bridged segment to be in, instead of the host's container subnet. */
+  readonly segment?: SegmentName;
 }
 
 export interface AttachmentAddress {

@@ -29,6 +29,19 @@ type StepOf =
       readonly isKeySet: boolean;
     }
   | { readonly kind: 'bridge-create'; readonly interfaceName: string; readonly mark: string; readonly mtu: number }
+  | {
+      readonly kind: 'segment-bridge-create';
+      readonly interfaceName: string;
+      readonly mark: string;
+      readonly mtu: number;
+    }
+  | VxlanCreate
+  | {
+      readonly kind: 'fdb-append' | 'fdb-remove';
+      readonly interfaceName: string;
+      readonly mac: string;
+      readonly address: Address;
+    }
   | LinkSet
   | { readonly kind: 'link-remove'; readonly interfaceName: string }
   | { readonly kind: 'address-add'; readonly interfaceName: string; readonly address: string }
@@ -50,6 +63,18 @@ type StepOf =
     }
   | AttachmentCreate
   | AttachmentSet;
+
+export interface VxlanCreate {
+  readonly kind: 'vxlan-create';
+  readonly interfaceName: string;
+  readonly mark: string;
+  readonly mtu: number;
+  readonly vni: number;
+  readonly local: Address;
+  /** The tunnel: packets leave by it or not at all, and the device goes when it goes. */
+  readonly device: string;
+  readonly bridgeName: string;
+}
 
 export interface LinkSet {
   readonly kind: 'link-set';
@@ -134,6 +159,10 @@ export function stepSubject(step: Step): string {
     case 'wireguard-create':
     case 'wireguard-set':
     case 'bridge-create':
+    case 'segment-bridge-create':
+    case 'vxlan-create':
+    case 'fdb-append':
+    case 'fdb-remove':
     case 'link-set':
     case 'link-remove':
       return step.interfaceName;

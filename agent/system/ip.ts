@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { WarrenError } from '../../shared/errors.ts';
 import { type Address, type Family, addressBits, isAddress } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
-import type { ObservedLink, ObservedNamespace, ObservedRoute } from '../plan/observed.ts';
+import type { ObservedLink, ObservedNamespace, ObservedRoute, ObservedVxlan } from '../plan/observed.ts';
 import type { Argv, System } from './run.ts';
 
 const linkSchema = z.object({
@@ -15,10 +15,18 @@ const linkSchema = z.object({
   master: z.string().optional(),
   address: z.string().optional(),
   ifalias: z.string().optional(),
-  linkinfo: z.object({ info_kind: z.string().optional() }).optional(),
+  linkinfo: z.object({ info_kind: z.string().optional(), info_data: z.unknown().optional() }).optional(),
   addr_info: z
     .array(z.object({ local: z.string().optional(), prefixlen: z.number().optional(), scope: z.string().optional() }))
     .default([]),
+});
+
+const vxlanSchema = z.object({
+  id: z.number(),
+  port: z.number(),
+  local: z.string().optional(),
+  local6: z.string().optional(),
+  link: z.string().optional(),
 });
 
 const routeSchema = z.object({
@@ -73,12 +81,21 @@ export function parseLinks(json: string): ReadonlyMap<string, ObservedLink> {
       master: link.master,
       mac: link.address,
       peerIndex: link.link_index,
+      ...parseVxlan(link.linkinfo),
       addresses: link.addr_info.flatMap(({ local, prefixlen, scope }) =>
         local !== undefined && prefixlen !== undefined && scope !== 'link' ? [`${local}/${prefixlen}`] : [],
       ),
     });
   }
   return links;
+}
+
+/** Nothing of a VXLAN device without a number of its own, which is none of ours. */
+function parseVxlan(info: z.infer<typeof linkSchema>['linkinfo']): { readonly vxlan?: ObservedVxlan } {
+  const parsed = info?.info_kind === 'vxlan' ? vxlanSchema.safeParse(info.info_data) : undefined;
+  if (parsed?.success !== true) return {};
+  const { id, port, local, local6, link } = parsed.data;
+  return { vxlan: { vni: id, port, local: local ?? local6, device: link } };
 }
 
 export function parseRoutes(json: string, family: Family): ObservedRoute[] {
@@ -99,7 +116,7 @@ function prefixOf(dst: string, family: Family): Cidr {
   return (dst.includes('/') ? dst : `${dst}/${addressBits(family)}`) as Cidr;
 }
 
-function parseJson<T>(schema: z.ZodType<T>, json: string, what: string): T {
+export function parseJson<T>(schema: z.ZodType<T>, json: string, what: string): T {
   try {
     return schema.parse(JSON.parse(json));
   } catch (cause) {

@@ -12,6 +12,7 @@ import { parseHostId, parseInterfaceName } from '../../shared/names.ts';
 import { parseAddress } from '../../shared/net/address.ts';
 import { parseCidr } from '../../shared/net/cidr.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
+import type { Workload } from '../../shared/workload.ts';
 import { parsePublicKey } from '../../shared/wireguard.ts';
 import type { System } from '../../agent/system/run.ts';
 import { FakeHost, type FakeHostOptions } from './fake-host.ts';
@@ -59,6 +60,7 @@ export class AgentFixture {
   readonly system: System;
   readonly settings: HostSettings;
   attachments: AttachmentSpec[] = [];
+  workloads: Workload[] = [];
   memory: EndpointMemory = noEndpointMemory;
   now = 1_000_000_000_000;
 
@@ -71,7 +73,12 @@ export class AgentFixture {
     const observed = await observe(this.system, this.settings, this.attachments, this.now);
     this.memory = trackEndpoints(this.memory, observed.wireguard?.peers ?? new Map(), this.now);
     const { desired, refusals } = desire(
-      { map, settings: this.settings, attachments: this.attachments, local: noLocalFacts },
+      {
+        map,
+        settings: this.settings,
+        attachments: this.attachments,
+        local: { ...noLocalFacts, workloads: this.workloads },
+      },
       observed,
     );
     const planned = plan(desired, observed, this.memory);

@@ -15,6 +15,10 @@ export interface FakeLink {
   master: string | undefined;
   addresses: string[];
   peer: { netns: FakeNetns; name: string; index: number } | undefined;
+  /** As `ip -j -d` prints it. */
+  vxlan: { id: number; port: number; local?: string; local6?: string; link: string } | undefined;
+  /** Forwarding entries as `bridge -j fdb` prints them. */
+  entries: { mac: string; dst: string; flags: string[] }[];
 }
 
 export interface FakeRoute {
@@ -58,6 +62,8 @@ export class FakeNetns {
       master: undefined,
       addresses: [],
       peer: undefined,
+      vxlan: undefined,
+      entries: [],
     };
     this.links.set(name, link);
     this.#tell(`${link.index}: ${name}: <BROADCAST>`);
@@ -72,6 +78,7 @@ export class FakeNetns {
     this.#tell(`Deleted ${link.index}: ${name}: <BROADCAST>`);
     const { peer } = link;
     if (peer !== undefined && peer.netns.links.has(peer.name)) peer.netns.removeLink(peer.name);
+    for (const other of [...this.links.values()]) if (other.vxlan?.link === name) this.removeLink(other.name);
   }
 
   need(name: string): FakeLink {
@@ -96,7 +103,10 @@ export class FakeNetns {
 
   #linkAdd(words: readonly string[], find: (path: string) => FakeNetns | undefined): void {
     const line = words.join(' ');
-    const bridge = /^dev (\S+)(?: address (\S+))?(?: mtu (\d+))? type bridge$/.exec(line);
+    if (/ type vxlan /.test(line)) return this.#vxlanAdd(line);
+    const bridge = /^dev (\S+)(?: address (\S+))?(?: mtu (\d+))? type bridge(?: mcast_snooping 0 stp_state 0)?$/.exec(
+      line,
+    );
     if (bridge !== null) {
       const mac = bridge[2] === undefined ? {} : { mac: bridge[2] };
       this.addLink(bridge[1] ?? '', 'bridge', { mtu: Number(bridge[3] ?? 1500), ...mac });
@@ -116,6 +126,33 @@ export class FakeNetns {
     inner.peer = { netns: this, name, index: outer.index };
   }
 
+  #vxlanAdd(line: string): void {
+    const match = /^dev (\S+) address (\S+) mtu (\d+) type vxlan id (\d+) local (\S+) dev (\S+) dstport (\d+)$/.exec(
+      line,
+    );
+    if (match === null) throw new Error(`the fake host does not know 'ip link add ${line}'`);
+    const [, name = '', mac = '', mtu = '', id = '', local = '', device = '', port = ''] = match;
+    if ([...this.links.values()].some(({ vxlan }) => vxlan?.id === Number(id))) {
+      throw new Refusal('Error: A VXLAN device with the specified VNI already exists.', 2);
+    }
+    this.need(device);
+    const link = this.addLink(name, 'vxlan', { mtu: Number(mtu), mac });
+    const own = familyOf(local) === 4 ? { local } : { local6: local };
+    link.vxlan = { id: Number(id), port: Number(port), link: device, ...own };
+  }
+
+  /** `fdb append|del MAC dev X dst IP self` */
+  changeEntry(words: readonly string[]): void {
+    const match = /^fdb (append|del) (\S+) dev (\S+) dst (\S+) self$/.exec(words.join(' '));
+    if (match === null) throw new Error(`the fake host does not know 'bridge ${words.join(' ')}'`);
+    const [, verb, mac = '', name = '', dst = ''] = match;
+    const link = this.need(name);
+    const isThere = link.entries.some((entry) => entry.mac === mac && entry.dst === dst);
+    if (verb === 'del' && !isThere) throw new Refusal('RTNETLINK answers: No such file or directory');
+    if (verb === 'del') link.entries = link.entries.filter((entry) => entry.mac !== mac || entry.dst !== dst);
+    else if (!isThere) link.entries.push({ mac, dst, flags: ['self'] });
+  }
+
   #linkSet([, name = '', ...rest]: readonly string[]): void {
     const link = this.need(name);
     for (let i = 0; i < rest.length; i += 1) {
@@ -123,6 +160,7 @@ export class FakeNetns {
       if (word === 'up') link.isUp = true;
       else if (word === 'down') this.#linkDown(link);
       else if (word === 'mtu') link.mtu = Number(rest[(i += 1)]);
+      else if (word === 'arp' || word === 'addrgenmode') i += 1;
       else if (word === 'alias') link.alias = rest[(i += 1)];
       else if (word === 'master') link.master = this.need(rest[(i += 1)] ?? '').name;
       else throw new Error(`the fake host does not know 'ip link set ${rest.join(' ')}'`);
@@ -217,7 +255,9 @@ export class FakeNetns {
       ...(link.master === undefined ? {} : { master: link.master }),
       address: link.mac,
       ...(link.alias === undefined ? {} : { ifalias: link.alias }),
-      ...(link.kind === undefined ? {} : { linkinfo: { info_kind: link.kind } }),
+      ...(link.kind === undefined
+        ? {}
+        : { linkinfo: { info_kind: link.kind, ...(link.vxlan === undefined ? {} : { info_data: link.vxlan }) } }),
       addr_info: link.addresses.map((address) => {
         const [local, prefixlen] = address.split('/');
         return {

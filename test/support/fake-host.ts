@@ -68,6 +68,7 @@ export class FakeHost {
   hand(commandLine: string): void {
     const [tool, ...rest] = commandLine.split(' ');
     if (tool === 'ip') this.#batchLine(this.main, rest);
+    else if (tool === 'bridge') this.main.changeEntry(rest);
     else if (tool === 'nft') this.#tell('nft', this.nft.script(rest.join(' ')));
     else if (tool === 'wg') this.#wg(rest);
     else throw new Error(`the fake host cannot do '${commandLine}' by hand`);
@@ -149,6 +150,7 @@ export class FakeHost {
     if (tool === 'ip') return this.#ip(this.main, args, input);
     if (tool === 'wg') return ok(this.#wg(args));
     if (tool === 'nft') return this.#nft(line, input);
+    if (tool === 'bridge') return this.#bridge(line, input);
     if (tool === 'nsenter') return this.#enter(args, input);
     if (tool.endsWith('wireguard-go') && args.length === 1) return ok(this.#makeTunnel(args[0] ?? '', 'tun'));
     throw new Error(`the fake host does not know '${tool} ${line}'`);
@@ -172,14 +174,25 @@ export class FakeHost {
     throw new Error(`the fake host does not know 'ip ${line}'`);
   }
 
+  #bridge(line: string, input: string | undefined): CommandResult {
+    const shown = /^-j fdb show dev (\S+)$/.exec(line);
+    if (shown !== null) return ok(JSON.stringify(this.main.need(shown[1] ?? '').entries));
+    if (line !== '-force -batch -') throw new Error(`the fake host does not know 'bridge ${line}'`);
+    return this.#lines(input ?? '', (words) => this.main.changeEntry(words));
+  }
+
   #batch(netns: FakeNetns, input: string): CommandResult {
+    return this.#lines(input, (words) => this.#batchLine(netns, words));
+  }
+
+  #lines(input: string, change: (words: readonly string[]) => void): CommandResult {
     let stderr = '';
     input.split('\n').forEach((line, index) => {
       if (line === '') return;
       const fault = this.#strike(line);
       try {
         if (fault !== undefined) throw new Refusal(fault);
-        this.#batchLine(netns, line.split(' '));
+        change(line.split(' '));
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         stderr += `${error.message}\nCommand failed -:${index + 1}\n`;

@@ -9,6 +9,7 @@ export interface HostOptions {
   readonly addresses?: readonly string[];
   readonly publicKey?: string;
   readonly isGone?: boolean;
+  readonly workloads?: readonly unknown[];
 }
 
 const letters = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -31,6 +32,7 @@ export function hostRecord(n: number, options: HostOptions = {}): unknown {
     subnets: options.subnets ?? [],
     endpoints: options.endpoints ?? [`192.0.2.${n % 250 || 250}:${51820 + Math.floor(n / 250)}`],
     isGone: options.isGone ?? false,
+    workloads: options.workloads ?? [],
   };
 }
 

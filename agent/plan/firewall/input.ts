@@ -2,6 +2,7 @@
 import type { Address } from '../../../shared/net/address.ts';
 import type { Cidr } from '../../../shared/net/cidr.ts';
 import type { Publication, Workload } from '../../../shared/workload.ts';
+import type { DesiredSegment } from '../desired.ts';
 import type { LocalFacts } from '../local.ts';
 import type { HostSettings } from '../settings.ts';
 
@@ -23,6 +24,8 @@ export interface FirewallInput {
   readonly workloads: readonly Workload[];
   /** Those of this host. */
   readonly publications: readonly Publication[];
+  /** Bridged segments of this host. */
+  readonly bridged: readonly DesiredSegment[];
   readonly local: Pick<LocalFacts, 'engine' | 'resolvers'>;
 }
 

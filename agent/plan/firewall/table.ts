@@ -3,6 +3,7 @@
  * mesh reach only what this host serves and nothing else reach the containers, keep segments apart, lead published ports
  * to their services, clamp TCP MSS, keep real source addresses inside the mesh and masquerade what leaves it.
  */
+import { segmentRules } from '../bridged-rules.ts';
 import { digestOf } from '../digest.ts';
 import type { DesiredTable } from '../desired.ts';
 import { type FirewallInput, bridgesOf } from './input.ts';
@@ -23,6 +24,7 @@ export function planTable(input: FirewallInput): DesiredTable {
     ...publishChains(input),
     ...namesChain(input),
     ...sources(input),
+    ...segmentRules(settings.interfaceName, input.bridged),
   ].join('\n');
   return { name: settings.tableName, text, digest: digestOf(text) };
 }

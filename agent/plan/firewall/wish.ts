@@ -4,7 +4,7 @@ import { workloadsOf } from '../../../shared/own-workloads.ts';
 import type { Address } from '../../../shared/net/address.ts';
 import type { Cidr } from '../../../shared/net/cidr.ts';
 import type { Workload } from '../../../shared/workload.ts';
-import type { DesiredBridge } from '../desired.ts';
+import type { DesiredBridge, DesiredSegment } from '../desired.ts';
 import type { IptablesWish } from '../iptables.ts';
 import type { LocalFacts } from '../local.ts';
 import { type HostSettings, linkMark } from '../settings.ts';
@@ -15,6 +15,7 @@ export function firewallInput(
   self: HostRecord | undefined,
   own: { readonly addresses: readonly Address[] },
   bridge: DesiredBridge | undefined,
+  bridged: readonly DesiredSegment[],
   mesh: readonly Cidr[],
 ): FirewallInput {
   const { map, settings, local } = wish;
@@ -30,6 +31,7 @@ export function firewallInput(
     workloads: self === undefined ? [] : allWorkloads(map, self, local),
     publications:
       self === undefined ? [] : map.mesh.publications.filter(({ hostId }) => hostId === null || hostId === self.id),
+    bridged,
     local,
   };
 }
@@ -44,12 +46,13 @@ function allWorkloads(map: NetworkMap, self: HostRecord, local: LocalFacts): Wor
 }
 
 export function iptablesWish(input: FirewallInput): IptablesWish {
-  const { settings, leases, local } = input;
+  const { settings, leases, local, bridged } = input;
   return {
     mark: linkMark(settings),
     tunnel: settings.interfaceName,
     bridges: bridgesOf(input),
     prefixes: [...leases, ...local.engine.networks.flatMap(({ prefixes }) => prefixes)],
+    segmentBridges: bridged.map(({ bridgeName }) => bridgeName),
     hasEngine: local.engine.firewall === 'iptables',
     publishedMark,
   };

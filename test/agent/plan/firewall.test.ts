@@ -33,7 +33,7 @@ function mapWith(byHost: Readonly<Record<number, Workload[]>>, mesh: Partial<Net
 function inputOf(map: NetworkMap, local = noLocalFacts) {
   const self = map.hosts.find((host) => host.id === settings.selfId);
   const bridge = { name: 'warren-br', addresses: ['10.210.1.1/24', 'fd00:86:0:11::1/64'], mtu: 1420 };
-  return firewallInput({ map, settings, local }, self, self ?? { addresses: [] }, bridge, map.mesh.containerPools);
+  return firewallInput({ map, settings, local }, self, self ?? { addresses: [] }, bridge, [], map.mesh.containerPools);
 }
 
 /** The lines of one chain. */

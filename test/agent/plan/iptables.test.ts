@@ -9,6 +9,7 @@ const wish: IptablesWish = {
   mark,
   tunnel: 'warren0',
   bridges: ['warren-br', 'br-0123456789ab'],
+  segmentBridges: [],
   prefixes: [parseCidr('10.210.1.0/24'), parseCidr('fd00:1::/64'), parseCidr('172.20.0.0/16')],
   hasEngine: true,
   publishedMark: '0x08000000',
@@ -126,4 +127,13 @@ test('a firewall that drops input lets containers ask for names, and nothing els
       '-I INPUT 1 -i warren-br -p udp -m udp --dport 53 -j ACCEPT',
     ],
   );
+});
+
+test('frames of a bridged segment pass a FORWARD and an INPUT that drop', () => {
+  const segment = { ...wish, hasEngine: false, segmentBridges: ['wb-4097'] };
+  const strict = '*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n';
+  const [input = ''] = stepsFor(strict, 4, segment);
+  assert.match(input, /-I FORWARD 1 -i wb-4097 -o wb-4097 .*-j ACCEPT/);
+  assert.match(input, /-I INPUT 1 -i warren0 -p udp -m udp --dport 4789 .*-j ACCEPT/);
+  assert.doesNotMatch(stepsFor(strict, 4, { ...wish, hasEngine: false }).join(''), /4789|wb-/);
 });
