@@ -78,7 +78,7 @@ export class FakeNetns {
     this.#tell(`Deleted ${link.index}: ${name}: <BROADCAST>`);
     const { peer } = link;
     if (peer !== undefined && peer.netns.links.has(peer.name)) peer.netns.removeLink(peer.name);
-    for (const other of [...this.links.values()]) if (other.vxlan?.link === name) this.removeLink(other.name);
+    for (const other of this.links.values()) if (other.vxlan?.link === name) this.removeLink(other.name);
   }
 
   need(name: string): FakeLink {
