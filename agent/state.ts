@@ -62,6 +62,9 @@ export interface State {
   removeMap(): Promise<void>;
   readAttachments(): Promise<string | undefined>;
   writeAttachments(json: string): Promise<void>;
+  /** Who is in which bridged segment. */
+  readMembers(): Promise<string | undefined>;
+  writeMembers(json: string): Promise<void>;
   /** Names of engine networks that joined the mesh by command. */
   readDocker(): Promise<string | undefined>;
   writeDocker(json: string): Promise<void>;
@@ -87,6 +90,7 @@ const files = {
   nextWireguardKey: 'wireguard.next.key',
   map: 'map.json',
   attachments: 'attachments.json',
+  members: 'members.json',
   docker: 'docker.json',
   plugin: 'plugin.json',
   sysctls: 'sysctls.json',
@@ -137,6 +141,8 @@ export async function openState(directory: string): Promise<State> {
     removeMap: () => removeDurably(path('map')),
     readAttachments: () => read('attachments'),
     writeAttachments: (json) => write('attachments', json),
+    readMembers: () => read('members'),
+    writeMembers: (json) => write('members', json),
     readDocker: () => read('docker'),
     writeDocker: (json) => write('docker', json),
     readPlugin: () => read('plugin'),
@@ -151,6 +157,7 @@ export async function openState(directory: string): Promise<State> {
       for (const name of [
         'map',
         'attachments',
+        'members',
         'docker',
         'plugin',
         'certificate',

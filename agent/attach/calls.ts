@@ -10,7 +10,8 @@ import { parseTarget } from './target.ts';
 
 export interface AttachCalls {
   attach(target: string, interfaceName: InterfaceName): Promise<Attached>;
-  detach(target: string): Promise<void>;
+  /** `isOptional`: it is no failure where nothing is attached. */
+  detach(target: string, isOptional?: boolean): Promise<void>;
   list(): AttachmentStatus[];
 }
 
@@ -25,9 +26,10 @@ export function createAttachCalls(
       const reached = await reconciler.settle();
       return readAttached(one, reached, leases());
     },
-    detach: async (text) => {
+    detach: async (text, isOptional = false) => {
       const { text: target } = parseTarget(text);
       if (!(await attachments.detach(target))) {
+        if (isOptional) return;
         throw new WarrenError('not-found', `${target} is not attached; 'warren attach ls' lists what is`, {
           field: 'target',
         });
@@ -42,6 +44,7 @@ export function statusOf(one: Attachment, leases: readonly Cidr[]): AttachmentSt
   return {
     target: one.target.text,
     addresses: addressesOf(one, leases),
+    segment: null,
     state: one.namespace === undefined ? 'waiting' : 'attached',
     interface: one.interfaceName,
     attachedAt: one.attachedAt,
@@ -74,5 +77,7 @@ function readAttached(one: Attachment, { failures, desired }: Reached, leases: r
     mtu: desired.mtu,
     addresses,
     gateways,
+    segment: null,
+    bridge: desired.bridgeName,
   };
 }

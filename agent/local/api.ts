@@ -8,6 +8,8 @@ import { timeSchema } from '../../shared/api/route.ts';
 import { hostIdSchema, hostNameSchema, instanceNameSchema, interfaceNameSchema } from '../../shared/names.ts';
 import { addressSchema } from '../../shared/net/address.ts';
 import { cidrSchema } from '../../shared/net/cidr.ts';
+import { interfaceAddressSchema } from '../../shared/net/interface-address.ts';
+import { segmentNameSchema } from '../../shared/workload.ts';
 import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
 
@@ -65,25 +67,44 @@ export const statusSchema = z.strictObject({
 export type Status = z.infer<typeof statusSchema>;
 export type PeerStatus = z.infer<typeof peerStatusSchema>;
 
-export const attachRequestSchema = z.strictObject({ target: z.string().max(300), interface: interfaceNameSchema });
+export const attachRequestSchema = z.strictObject({
+  target: z.string().max(300),
+  /** Inside; eth0 on the lease, eth1 in a bridged segment where none is given. */
+  interface: interfaceNameSchema.optional(),
+  segment: segmentNameSchema.optional(),
+  /** Addresses in a bridged segment. */
+  ip: z.array(interfaceAddressSchema).max(8).default([]),
+});
 
 /** Also what `warren attach` prints. */
 export const attachedSchema = z.strictObject({
   target: z.string(),
-  /** The first address; IPv4 where the lease has one. */
-  address: addressSchema,
-  gateway: addressSchema,
+  /** The first address; IPv4 where the lease has one. Null in a bridged segment where none was given. */
+  address: addressSchema.nullable(),
+  /** Null in a bridged segment. */
+  gateway: addressSchema.nullable(),
   interface: interfaceNameSchema,
   mtu: z.int(),
   addresses: z.array(addressSchema),
   gateways: z.array(addressSchema),
+  /** Only in a bridged segment. */
+  segment: segmentNameSchema.nullable(),
+  /** That the host's end is in. */
+  bridge: z.string(),
 });
 export type Attached = z.infer<typeof attachedSchema>;
 
-export const detachRequestSchema = z.strictObject({ target: z.string().max(300) });
+export const detachRequestSchema = z.strictObject({
+  target: z.string().max(300),
+  /** Only out of this bridged segment. */
+  segment: segmentNameSchema.optional(),
+});
 
 export const attachmentStatusSchema = attachmentReportSchema.extend({
   interface: interfaceNameSchema,
+  addresses: z.array(addressSchema),
+  /** A bridged one. */
+  segment: segmentNameSchema.nullable(),
   attachedAt: timeSchema,
 });
 export const attachmentsReplySchema = z.strictObject({ items: z.array(attachmentStatusSchema) });

@@ -9,6 +9,7 @@ import { type Slots, createSlots } from '../attach/slots.ts';
 import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
 import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { type MemberBook, openMembers } from '../bridged/book.ts';
 import type { AgentSettings } from '../config.ts';
 import { type ChoiceBook, openChoices } from '../docker/choices.ts';
 import { hostSettings, seedOf } from '../leave.ts';
@@ -42,6 +43,8 @@ export interface Context {
   readonly selfId: HostId;
   readonly membership: Membership;
   readonly attachments: Attachments;
+  /** Who of this host is in bridged segments. */
+  readonly members: MemberBook;
   readonly workloads: WorkloadBook;
   /** Engine networks that joined the mesh by command. */
   readonly choices: ChoiceBook;
@@ -82,6 +85,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     selfId,
     membership,
     attachments: await readAttachments(parts, clock, probe),
+    members: await readMembers(parts, clock, probe),
     workloads: createWorkloadBook(),
     choices: await readChoices(parts),
     slots,
@@ -138,5 +142,19 @@ async function readPluginBook(state: State, log: Logger): Promise<PluginBook> {
   } catch (error) {
     log.error({ why: asWarrenError(error).message }, 'saved book of the drivers ignored');
     return openPluginBook(undefined, save);
+  }
+}
+
+async function readMembers(
+  { settings, state, log }: AgentParts,
+  clock: Clock,
+  probe: NamespaceProbe,
+): Promise<MemberBook> {
+  const options = { clock, probe, seed: seedOf(settings), save: (json: string) => state.writeMembers(json) };
+  try {
+    return openMembers({ ...options, saved: await state.readMembers() });
+  } catch (error) {
+    log.error({ why: asWarrenError(error).message }, 'saved members of bridged segments ignored');
+    return openMembers({ ...options, saved: undefined });
   }
 }

@@ -1,10 +1,12 @@
 /** Answers to what commands on this host ask of the running agent. */
 import { WarrenError } from '../../shared/errors.ts';
 import { createAttachCalls } from '../attach/calls.ts';
+import { createMemberCalls } from '../bridged/calls.ts';
 import { createDockerCalls } from '../docker/calls.ts';
 import { leaveHost } from '../leave.ts';
 import type { LocalHandlers, Status } from '../local/api.ts';
 import { pingHost } from '../ping.ts';
+import { bridgedSegment } from '../plan/bridged.ts';
 import type { ObservedWireguard } from '../plan/observed.ts';
 import { describeStatus } from '../status.ts';
 import { showInterface } from '../system/wg.ts';
@@ -12,6 +14,7 @@ import { slowNote } from './backend-view.ts';
 import type { Context } from './context.ts';
 import { ownPrefixes } from './docker.ts';
 import type { Works } from './works.ts';
+import { parseInterfaceName } from '../../shared/names.ts';
 
 /** How an agent ends; `reload`: the enrollment changed, start again. */
 export type AgentEnd = 'stopped' | 'left' | 'reload';
@@ -24,15 +27,27 @@ export interface Endings {
 export function createHandlers(context: Context, works: Works, endings: Endings): LocalHandlers {
   const { membership, system, state, link, selfId, agent } = context;
   const calls = createAttachCalls(context.attachments, works.reconciler, context.leases);
+  const members = createMemberCalls(context.members, works.reconciler, () =>
+    context.workloads.put('bridged', context.members.workloads()),
+  );
   const docker = createDockerCalls(works.docker, context.choices, () => ownPrefixes(context));
   return {
     status: () => readStatus(context, works),
-    attach: (body) => calls.attach(body.target, body.interface),
+    attach: async ({ target, segment, ip, interface: name }) => {
+      if (segment !== undefined && bridgedSegment(membership.map()?.mesh.segments ?? [], segment) !== undefined) {
+        const interfaceName = name ?? parseInterfaceName('eth1');
+        return members.attach(target, { segment, interfaceName, addresses: ip });
+      }
+      if (segment !== undefined || ip.length > 0) throw notBridged(segment);
+      return calls.attach(target, name ?? parseInterfaceName('eth0'));
+    },
     detach: async (body) => {
-      await calls.detach(body.target);
+      const isMember = await members.detach(body.target, body.segment);
+      if (body.segment !== undefined && !isMember) throw notMember(body.target, body.segment);
+      if (body.segment === undefined) await calls.detach(body.target, isMember);
       return {};
     },
-    attachments: async () => ({ items: calls.list() }),
+    attachments: async () => ({ items: [...calls.list(), ...members.list()] }),
     ping: async (body) => {
       const map = membership.map();
       if (map === undefined) throw new WarrenError('not-found', 'no network map came yet; see warren status');
@@ -57,6 +72,22 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       return {};
     },
   };
+}
+
+function notBridged(segment: string | undefined): WarrenError {
+  const why =
+    segment === undefined
+      ? 'addresses are chosen'
+      : `'${segment}' is not declared as bridged, and only that is attached to`;
+  return new WarrenError('usage-invalid', `${why} in a bridged segment; see 'warren segment add NAME --bridged'`, {
+    field: 'segment',
+  });
+}
+
+function notMember(target: string, segment: string): WarrenError {
+  return new WarrenError('not-found', `${target} is not in the segment ${segment}; 'warren attach ls' lists what is`, {
+    field: 'target',
+  });
 }
 
 async function readStatus(context: Context, works: Works): Promise<Status> {

@@ -10,13 +10,16 @@ import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 
 export function startPasses(context: Context, docker: () => Docker, onNews: () => void): Reconciler {
-  const { system, clock, log, state, attachments, leases, settings, backend } = context;
+  const { system, clock, log, state, attachments, members, leases, settings, backend } = context;
   return startReconciler({
     system,
     clock,
     log,
     inputs: () => readInputs(context, docker()),
-    isInputChanged: () => attachments.refresh(leases()),
+    isInputChanged: async () => {
+      const isMoved = await members.refresh();
+      return (await attachments.refresh(leases())) || isMoved;
+    },
     onSteps: (steps) => keepSysctls(state, steps),
     onReached: (reached) => {
       backend.look(reached, settings(), onNews);
@@ -29,17 +32,19 @@ export function startPasses(context: Context, docker: () => Docker, onNews: () =
 
 /** Undefined while there is nothing to work on. */
 async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Promise<Inputs | undefined> {
-  const { membership, attachments, workloads, plugin, agent, link, host, leases, settings } = context;
+  const { membership, attachments, members, workloads, plugin, agent, link, host, leases, settings } = context;
   const map = membership.usable();
   if (map === undefined) return undefined;
   await attachments.refresh(leases());
+  await members.refresh();
+  workloads.put('bridged', members.workloads());
   const serverAddress = link.path()?.server ?? literalServer(host);
   const known = serverAddress === undefined ? settings() : { ...settings(), serverAddress };
   return {
     map,
     cursor: membership.cursor(),
     settings: known,
-    attachments: attachments.specs(leases()),
+    attachments: [...attachments.specs(leases()), ...members.specs()],
     local: {
       ...noLocalFacts,
       workloads: workloads.list(),

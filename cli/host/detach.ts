@@ -1,15 +1,24 @@
 /** `warren detach` */
 import { parseTarget } from '../../agent/attach/target.ts';
+import { type SegmentName, parseSegmentName } from '../../shared/workload.ts';
 import type { Register } from '../command.ts';
 import { type InstanceOptions, agentOf, withInstance } from './instance.ts';
+
+interface DetachOptions extends InstanceOptions {
+  readonly segment?: SegmentName;
+}
 
 export const register: Register = (program, io) => {
   withInstance(program.command('detach'))
     .description('take a container, process or namespace out of the mesh; its address becomes free')
     .argument('<target>', 'as it was attached')
-    .action(async (target: string, options: InstanceOptions) => {
+    .option('--segment <name>', 'only out of this bridged segment', parseSegmentName)
+    .action(async (target: string, options: DetachOptions) => {
       const { text } = parseTarget(target);
-      await agentOf(options, io)('detach', { target: text });
+      await agentOf(options, io)('detach', {
+        target: text,
+        ...(options.segment === undefined ? {} : { segment: options.segment }),
+      });
       io.output.data({ target: text }, () => `detached ${text}`);
     });
 };

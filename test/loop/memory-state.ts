@@ -22,6 +22,7 @@ export function createMemoryState(name: string): MemoryState {
   let nextKeys: WireguardKeys | undefined;
   let maps: string[] = [];
   let attachments: string | undefined;
+  let members: string | undefined;
   let docker: string | undefined;
   let plugin: string | undefined;
   let sysctls: Readonly<Record<string, string>> = {};
@@ -53,6 +54,8 @@ export function createMemoryState(name: string): MemoryState {
     removeMap: () => ((maps = []), done),
     readAttachments: () => Promise.resolve(attachments),
     writeAttachments: (json) => ((attachments = json), done),
+    readMembers: () => Promise.resolve(members),
+    writeMembers: (json) => ((members = json), done),
     readDocker: () => Promise.resolve(docker),
     writeDocker: (json) => ((docker = json), done),
     readPlugin: () => Promise.resolve(plugin),
@@ -63,6 +66,7 @@ export function createMemoryState(name: string): MemoryState {
       host = undefined;
       maps = [];
       attachments = undefined;
+      members = undefined;
       plugin = undefined;
       nextKeys = undefined;
       return done;
