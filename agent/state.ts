@@ -71,6 +71,9 @@ export interface State {
   /** Networks, endpoints and addresses that the container engine got from its drivers here. */
   readPlugin(): Promise<string | undefined>;
   writePlugin(json: string): Promise<void>;
+  /** Interfaces that container runtimes asked for by CNI. */
+  readCni(): Promise<string | undefined>;
+  writeCni(json: string): Promise<void>;
   /** Kernel switches as they were before Warren first set them, path -> value; `leave` puts them back. */
   readSysctls(): Promise<Readonly<Record<string, string>>>;
   /** Adds those not known yet. */
@@ -93,6 +96,7 @@ const files = {
   members: 'members.json',
   docker: 'docker.json',
   plugin: 'plugin.json',
+  cni: 'cni.json',
   sysctls: 'sysctls.json',
 } as const;
 
@@ -147,6 +151,8 @@ export async function openState(directory: string): Promise<State> {
     writeDocker: (json) => write('docker', json),
     readPlugin: () => read('plugin'),
     writePlugin: (json) => write('plugin', json),
+    readCni: () => read('cni'),
+    writeCni: (json) => write('cni', json),
     readSysctls: async () => parseSysctls(await read('sysctls')),
     keepSysctls: async (before) => {
       const known = parseSysctls(await read('sysctls'));
@@ -160,6 +166,7 @@ export async function openState(directory: string): Promise<State> {
         'members',
         'docker',
         'plugin',
+        'cni',
         'certificate',
         'nextWireguardKey',
         'sysctls',

@@ -13,6 +13,10 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** True when a person can be asked: both stdin and stderr are terminals. */
   readonly isTerminal: boolean;
+  /** The command that this process was started by, without its arguments. */
+  readonly program: readonly string[];
+  /** Standard input to its end, at most 1 MiB. */
+  readonly readInput: () => Promise<string>;
 }
 
 export type Register = (program: Command, io: Io) => void;

@@ -10,6 +10,8 @@ export interface Output {
   readonly isJson: boolean;
   /** One result: the value as JSON, or else the table or text made of it. */
   data(value: unknown, table?: () => Table | string): void;
+  /** The value as JSON, whatever was asked for: a program reads it. */
+  json(value: unknown): void;
   /** One of many results that come over time: one line of JSON, or one line of text. */
   line(value: unknown, text: () => string): void;
   /** For people, on stderr, also with `--json`. */
@@ -37,6 +39,9 @@ export function createOutput(target: OutputTarget): Output {
       const shown = table();
       const text = typeof shown === 'string' ? `${readable(shown)}\n` : formatTable(shown, target);
       target.write(text);
+    },
+    json(value) {
+      target.write(`${JSON.stringify(value, undefined, 2)}\n`);
     },
     line(value, text) {
       target.write(`${target.isJson ? JSON.stringify(value) : readable(text())}\n`);

@@ -24,6 +24,7 @@ const entries: Readonly<Record<string, Entry>> = {
   attach: { summary: 'join a container, process or namespace to the mesh', load: () => import('./host/attach.ts') },
   detach: { summary: 'take it out of the mesh again', load: () => import('./host/detach.ts') },
   docker: { summary: 'networks of this host’s container engine on the mesh', load: () => import('./host/docker.ts') },
+  cni: { summary: 'the CNI plugin for container runtimes; install', load: () => import('./host/cni.ts') },
   host: { summary: 'list, show, change, approve and remove hosts', load: () => import('./admin/host.ts') },
   subnet: { summary: 'list, approve, reject and remove advertised subnets', load: () => import('./admin/subnet.ts') },
   publish: { summary: 'publish a service on ports of hosts', load: () => import('./admin/publish.ts') },

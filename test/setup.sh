@@ -45,7 +45,9 @@ ping iputils-ping
 ps procps
 sysctl procps
 nsenter util-linux
-dockerd docker.io'
+dockerd docker.io
+podman podman
+/usr/lib/cni/portmap containernetworking-plugins'
   # better-sqlite3 is compiled where no prebuilt one fits.
   if ! packages_are_fresh; then
     echo 'python3 python3

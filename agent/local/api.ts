@@ -9,9 +9,9 @@ import { hostIdSchema, hostNameSchema, instanceNameSchema, interfaceNameSchema }
 import { addressSchema } from '../../shared/net/address.ts';
 import { cidrSchema } from '../../shared/net/cidr.ts';
 import { interfaceAddressSchema } from '../../shared/net/interface-address.ts';
-import { segmentNameSchema } from '../../shared/workload.ts';
 import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
+import { labelNameSchema, segmentNameSchema } from '../../shared/workload.ts';
 
 const cursorSchema = z.strictObject({ epoch: epochSchema, revision: revisionSchema });
 
@@ -149,6 +149,45 @@ export const pongSchema = z.strictObject({
 });
 export type Pong = z.infer<typeof pongSchema>;
 
+/** Who an interface made by CNI belongs to. */
+export const cniOwnerSchema = z.strictObject({
+  network: z.string().max(128),
+  containerId: z.string().max(128),
+  interface: interfaceNameSchema,
+});
+
+export const cniWishSchema = z.strictObject({
+  owner: cniOwnerSchema,
+  netns: z.string().max(256),
+  /** Empty: the agent chooses. */
+  addresses: z.array(addressSchema).max(2),
+  mac: z.string().max(17).nullable(),
+  name: labelNameSchema.nullable(),
+  services: z.array(labelNameSchema).max(16),
+  segment: segmentNameSchema.nullable(),
+});
+export type CniWishBody = z.infer<typeof cniWishSchema>;
+
+const linkSchema = z.strictObject({ name: z.string(), mac: z.string() });
+export const cniAddedSchema = z.strictObject({
+  mtu: z.int(),
+  mac: z.string(),
+  host: linkSchema,
+  bridge: linkSchema,
+  /** With their prefix length. */
+  addresses: z.array(z.strictObject({ address: z.string(), gateway: addressSchema })),
+});
+export type CniAdded = z.infer<typeof cniAddedSchema>;
+
+export const cniStateSchema = z.strictObject({
+  isMember: z.boolean(),
+  hasBridge: z.boolean(),
+  entries: z.array(
+    z.strictObject({ owner: cniOwnerSchema, netns: z.string(), addresses: z.array(addressSchema), mac: z.string() }),
+  ),
+});
+export type CniState = z.infer<typeof cniStateSchema>;
+
 export const leaveRequestSchema = z.strictObject({ isPurge: z.boolean() });
 export const leftSchema = z.strictObject({
   hostId: z.string().nullable(),
@@ -168,6 +207,9 @@ export const localCalls = {
   attach: { body: attachRequestSchema, reply: attachedSchema },
   detach: { body: detachRequestSchema, reply: nothingSchema },
   attachments: { body: nothingSchema, reply: attachmentsReplySchema },
+  cniadd: { body: cniWishSchema, reply: cniAddedSchema },
+  cniremove: { body: cniOwnerSchema, reply: nothingSchema },
+  cnistate: { body: nothingSchema, reply: cniStateSchema },
   ping: { body: pingRequestSchema, reply: pongSchema },
   docker: { body: nothingSchema, reply: dockerReplySchema },
   advertise: { body: dockerRequestSchema, reply: dockerReplySchema },

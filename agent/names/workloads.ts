@@ -8,7 +8,7 @@ import type { Workload } from '../../shared/workload.ts';
 import type { Fault } from '../failures.ts';
 
 /** Sources in the order in which their names count. */
-const sources = ['docker', 'attach', 'static', 'bridged'] as const;
+const sources = ['docker', 'attach', 'cni', 'static', 'bridged'] as const;
 export type WorkloadSource = (typeof sources)[number];
 
 /** As many as a record holds. */

@@ -8,6 +8,7 @@ import { type Attachments, openAttachments } from '../attach/attachments.ts';
 import { type Slots, createSlots } from '../attach/slots.ts';
 import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
 import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
+import { type CniBook, type CniBookParts, openCniBook } from '../cni/book.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type MemberBook, openMembers } from '../bridged/book.ts';
 import type { AgentSettings } from '../config.ts';
@@ -52,6 +53,8 @@ export interface Context {
   readonly slots: Slots;
   /** What the container engine got from its drivers here. */
   readonly plugin: PluginBook;
+  /** What container runtimes asked for by CNI. */
+  readonly cni: CniBook;
   readonly subnetEnv: SubnetEnv;
   readonly backend: BackendView;
   /** This host's leases by the map that may be used. */
@@ -90,6 +93,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     choices: await readChoices(parts),
     slots,
     plugin,
+    cni: await readCniBook(parts, { slots, leases, probe }),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
     leases,
@@ -156,5 +160,18 @@ async function readMembers(
   } catch (error) {
     log.error({ why: asWarrenError(error).message }, 'saved members of bridged segments ignored');
     return openMembers({ ...options, saved: undefined });
+  }
+}
+
+async function readCniBook(
+  { settings, state, log }: AgentParts,
+  rest: Pick<CniBookParts, 'slots' | 'leases' | 'probe'>,
+): Promise<CniBook> {
+  const parts = { ...rest, seed: seedOf(settings), save: (json: string): Promise<void> => state.writeCni(json) };
+  try {
+    return openCniBook({ ...parts, saved: await state.readCni() });
+  } catch (error) {
+    log.error({ why: asWarrenError(error).message }, 'saved CNI interfaces ignored');
+    return openCniBook({ ...parts, saved: undefined });
   }
 }

@@ -3,6 +3,7 @@ import { WarrenError } from '../../shared/errors.ts';
 import { createAttachCalls } from '../attach/calls.ts';
 import { createMemberCalls } from '../bridged/calls.ts';
 import { createDockerCalls } from '../docker/calls.ts';
+import { createCniCalls } from '../cni/calls.ts';
 import { leaveHost } from '../leave.ts';
 import type { LocalHandlers, Status } from '../local/api.ts';
 import { pingHost } from '../ping.ts';
@@ -26,6 +27,12 @@ export interface Endings {
 
 export function createHandlers(context: Context, works: Works, endings: Endings): LocalHandlers {
   const { membership, system, state, link, selfId, agent } = context;
+  const cni = createCniCalls({
+    book: context.cni,
+    system,
+    reconciler: works.reconciler,
+    isMember: () => membership.self() !== undefined,
+  });
   const calls = createAttachCalls(context.attachments, works.reconciler, context.leases);
   const members = createMemberCalls(context.members, works.reconciler, () =>
     context.workloads.put('bridged', context.members.workloads()),
@@ -54,6 +61,12 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       const wireguard = () => freshWireguard(context, works);
       return pingHost({ system, map, selfId, wireguard }, body.host, body.count);
     },
+    cniadd: (wish) => cni.add(wish),
+    cniremove: async (owner) => {
+      await cni.remove(owner);
+      return {};
+    },
+    cnistate: () => Promise.resolve(cni.state()),
     docker: () => Promise.resolve(docker.networks()),
     advertise: ({ network }) => docker.advertise(network),
     unadvertise: ({ network }) => docker.unadvertise(network),

@@ -10,7 +10,7 @@ import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 
 export function startPasses(context: Context, docker: () => Docker, onNews: () => void): Reconciler {
-  const { system, clock, log, state, attachments, members, leases, settings, backend } = context;
+  const { system, clock, log, state, attachments, cni, members, leases, settings, backend } = context;
   return startReconciler({
     system,
     clock,
@@ -18,7 +18,8 @@ export function startPasses(context: Context, docker: () => Docker, onNews: () =
     inputs: () => readInputs(context, docker()),
     isInputChanged: async () => {
       const isMoved = await members.refresh();
-      return (await attachments.refresh(leases())) || isMoved;
+      const isFreed = await cni.refresh();
+      return (await attachments.refresh(leases())) || isMoved || isFreed;
     },
     onSteps: (steps) => keepSysctls(state, steps),
     onReached: (reached) => {
@@ -32,11 +33,13 @@ export function startPasses(context: Context, docker: () => Docker, onNews: () =
 
 /** Undefined while there is nothing to work on. */
 async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Promise<Inputs | undefined> {
-  const { membership, attachments, members, workloads, plugin, agent, link, host, leases, settings } = context;
+  const { membership, attachments, members, workloads, plugin, cni, agent, link, host, leases, settings } = context;
   const map = membership.usable();
   if (map === undefined) return undefined;
   await attachments.refresh(leases());
   await members.refresh();
+  await cni.refresh();
+  workloads.put('cni', cni.workloads());
   workloads.put('bridged', members.workloads());
   const serverAddress = link.path()?.server ?? literalServer(host);
   const known = serverAddress === undefined ? settings() : { ...settings(), serverAddress };
@@ -44,7 +47,7 @@ async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Prom
     map,
     cursor: membership.cursor(),
     settings: known,
-    attachments: [...attachments.specs(leases()), ...members.specs()],
+    attachments: [...attachments.specs(leases()), ...members.specs(), ...cni.specs()],
     local: {
       ...noLocalFacts,
       workloads: workloads.list(),

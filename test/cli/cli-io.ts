@@ -10,7 +10,12 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-export async function runCli(args: readonly string[], env: Io['env'] = {}, isTerminal = false): Promise<Outcome> {
+export async function runCli(
+  args: readonly string[],
+  env: Io['env'] = {},
+  isTerminal = false,
+  input = '',
+): Promise<Outcome> {
   const written: string[] = [];
   const noted: string[] = [];
   const output = createOutput({
@@ -20,6 +25,12 @@ export async function runCli(args: readonly string[], env: Io['env'] = {}, isTer
     isColored: false,
     width: undefined,
   });
-  const exitCode = await run(args, { output, env, isTerminal });
+  const exitCode = await run(args, {
+    output,
+    env,
+    isTerminal,
+    program: ['warren'],
+    readInput: () => Promise.resolve(input),
+  });
   return { exitCode, stdout: written.join(''), stderr: noted.join('') };
 }

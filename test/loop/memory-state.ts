@@ -25,6 +25,7 @@ export function createMemoryState(name: string): MemoryState {
   let members: string | undefined;
   let docker: string | undefined;
   let plugin: string | undefined;
+  let cni: string | undefined;
   let sysctls: Readonly<Record<string, string>> = {};
   const identityKey = (): string => (identity ??= makeIdentityKey());
   const done = Promise.resolve();
@@ -60,6 +61,8 @@ export function createMemoryState(name: string): MemoryState {
     writeDocker: (json) => ((docker = json), done),
     readPlugin: () => Promise.resolve(plugin),
     writePlugin: (json) => ((plugin = json), done),
+    readCni: () => Promise.resolve(cni),
+    writeCni: (json) => ((cni = json), done),
     readSysctls: () => Promise.resolve(sysctls),
     keepSysctls: (before) => ((sysctls = { ...before, ...sysctls }), done),
     forget: () => {
@@ -68,6 +71,7 @@ export function createMemoryState(name: string): MemoryState {
       attachments = undefined;
       members = undefined;
       plugin = undefined;
+      cni = undefined;
       nextKeys = undefined;
       return done;
     },
