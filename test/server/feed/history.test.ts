@@ -13,13 +13,19 @@ import type { Cursor } from '../../../shared/protocol.ts';
 import { type FeedSession, createFeed } from '../../../server/feed/feed.ts';
 import { readMap } from '../../../server/feed/frames.ts';
 import { pruneTombstones } from '../../../server/store/changes.ts';
-import { deleteHost, updateHost } from '../../../server/store/hosts.ts';
+import { findHost, recordWorkloads, updateHost } from '../../../server/store/hosts.ts';
+import { listPublicationsOfPort } from '../../../server/store/publications.ts';
+import { findSegment } from '../../../server/store/segments.ts';
 import { updateMeshSettings } from '../../../server/store/meta.ts';
 import { type Tx } from '../../../server/store/open.ts';
 import { insertSubnet } from '../../../server/store/subnets.ts';
 import { addHost, useStore } from '../store/support.ts';
 import { type TestAgent, testAgent, until } from './support.ts';
-import { parseDomainName } from '../../../shared/workload.ts';
+import { type SegmentName, parseDomainName, parseLabel, parseSegmentName } from '../../../shared/workload.ts';
+import { removeHost } from '../../../server/hosts/hosts.ts';
+import { createPublication, removePublication } from '../../../server/workloads/publications.ts';
+import { createSegment, removeSegment } from '../../../server/workloads/segments.ts';
+import { workload } from '../workloads/support.ts';
 
 const domain = parseDomainName('warren.internal');
 
@@ -60,7 +66,8 @@ async function runHistory(t: TestContext, seed: number): Promise<void> {
     () => change((tx, id) => move(tx, id, chance.next(250))),
     () =>
       change(async (tx, id) => {
-        if (await deleteHost(tx, id)) tx.forgetHost(id);
+        const host = await findHost(tx.db, id);
+        if (host !== undefined) await removeHost(tx, host, 'host.remove');
         hosts.delete(id);
       }),
     () => change((tx, id) => setState(tx, id, 'disabled')),
@@ -72,6 +79,10 @@ async function runHistory(t: TestContext, seed: number): Promise<void> {
         await updateMeshSettings(tx, { mtu: 1280 + chance.next(100), keepaliveSeconds: 25, domain });
         tx.touchMesh();
       }),
+    () => change((tx, id) => runWorkloads(tx, id, chance.next(5))),
+    () => change((tx, id) => runWorkloads(tx, id, chance.next(5))),
+    () => change((tx, id) => turnPublication(tx, chance.next(2) === 0 ? id : null, 8000 + chance.next(3))),
+    () => change((tx) => turnSegment(tx, parseSegmentName(`s${chance.next(3)}`))),
     () => change((tx) => pruneTombstones(tx, { before: 0, keep: chance.next(4) })),
     () => {
       const one = chance.pick([...open.values()]);
@@ -154,6 +165,35 @@ async function advertise(tx: Tx, hostId: HostId): Promise<void> {
   if (!isThere || rows.length > 0) return;
   await insertSubnet(tx, { hostId, prefix: parseCidr('192.168.7.0/24'), weight: 10, state: 'approved' });
   tx.touchHost(hostId);
+}
+
+/** A host tells of what runs on it, as reports do: no new version, others are told. */
+async function runWorkloads(tx: Tx, id: HostId, count: number): Promise<void> {
+  const host = await findHost(tx.db, id);
+  if (host === undefined) return;
+  const names = Array.from({ length: count }, (_, n) => `app-${n}`);
+  await recordWorkloads(
+    tx,
+    id,
+    names.map((name) => workload(name, [], { isHealthy: (tx.now / 700 + count) % 2 === 0, segment: 's1' })),
+  );
+  if (host.state === 'active') tx.touchHost(id);
+}
+
+/** Publishes, or takes back what is there. */
+async function turnPublication(tx: Tx, hostId: HostId | null, port: number): Promise<void> {
+  if (hostId !== null && (await findHost(tx.db, hostId)) === undefined) return;
+  const present = await listPublicationsOfPort(tx.db, { port, protocol: 'tcp' });
+  if (present.length > 0) for (const { id } of present) await removePublication(tx, id);
+  else {
+    const spec = { service: parseLabel('app-0'), targetPort: 80, port, protocol: 'tcp', hostId } as const;
+    await createPublication(tx, spec, 'https://192.0.2.1:8443');
+  }
+}
+
+async function turnSegment(tx: Tx, name: SegmentName): Promise<void> {
+  if ((await findSegment(tx.db, name)) === undefined) await createSegment(tx, { name, kind: 'bridged' });
+  else await removeSegment(tx, name);
 }
 
 /** mulberry32 (Tommy Ettinger, public domain). */
