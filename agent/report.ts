@@ -23,8 +23,8 @@ export interface ReporterOptions {
 }
 
 export interface Reporter {
-  /** Something the server should know has changed. */
-  changed(): void;
+  /** Something the server should know has changed; what is urgent concerns this host alone and is not spread. */
+  changed(news: { readonly isUrgent: boolean }): void;
   /** From the server's standing. */
   setInterval(seconds: number): void;
   stop(): void;
@@ -74,9 +74,10 @@ export function createReporter(options: ReporterOptions): Reporter {
     Math.min(longestRetryMs, 1000 * 2 ** Math.min(failed, 8)) * (0.5 + 0.5 * clock.random());
   schedule(idleMs());
   return {
-    changed: () => {
+    changed: ({ isUrgent }) => {
       if (failed > 0) return;
-      schedule(soonestMs + clock.random() * Math.min(widestSpreadMs, spreadPerHostMs * options.hostCount()));
+      const spreadMs = isUrgent ? 0 : Math.min(widestSpreadMs, spreadPerHostMs * options.hostCount());
+      schedule(soonestMs + clock.random() * spreadMs);
     },
     setInterval: (seconds) => {
       if (intervalMs === seconds * 1000) return;
@@ -115,5 +116,6 @@ export function trimReport(body: ReportBody): ReportBody {
     peers: peers.slice(0, 256),
     failures: body.failures.slice(0, 64),
     attachments: body.attachments.slice(0, 1024),
+    advertise: body.advertise.slice(0, 64),
   };
 }

@@ -1,4 +1,7 @@
-/** Decides whether the server should hear of something now. Counters change all the time and wait for the next report. */
+/**
+ * Decides whether the server should hear of something now. Counters change all the time and wait for the next report; what
+ * runs here is urgent, because names and ports on all hosts go by it, and nobody else has the same to tell at this moment.
+ */
 import type { ReportBody } from '../../shared/api/report.ts';
 
 export interface News {
@@ -8,8 +11,9 @@ export interface News {
   forget(): void;
 }
 
-export function createNews(report: () => ReportBody | undefined, onNews: () => void): News {
+export function createNews(report: () => ReportBody | undefined, onNews: (news: { isUrgent: boolean }) => void): News {
   let last = '';
+  let workloads: string | undefined;
   return {
     look: () => {
       const body = report();
@@ -17,7 +21,10 @@ export function createNews(report: () => ReportBody | undefined, onNews: () => v
       const worth = JSON.stringify({ ...body, peers: [], agentVersion: '' });
       if (worth === last) return;
       last = worth;
-      onNews();
+      const running = JSON.stringify(body.workloads);
+      const isUrgent = workloads !== undefined && running !== workloads;
+      workloads = running;
+      onNews({ isUrgent });
     },
     forget: () => (last = ''),
   };

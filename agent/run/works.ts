@@ -50,7 +50,7 @@ export function startWorks(context: Context): Works {
   const account = createAccount(context, reconciler, docker, plugin);
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
-  const news = createNews(report, () => reporter.changed());
+  const news = createNews(report, (what) => reporter.changed(what));
   const heard = listen(context, { reconciler, news, renewal: () => renewal, reporter: () => reporter });
   const stream = openStream({ link, clock, log, map: membership.map(), ...heard });
   const { onRefused } = heard;

@@ -121,7 +121,7 @@ async function subnetLines(call: Call, { id }: Host): Promise<string> {
 
 function hostTable(hosts: readonly Host[]): Table {
   return {
-    columns: ['name', 'id', 'state', 'online', 'addresses', 'container subnets', 'tags', 'last seen'],
+    columns: ['name', 'id', 'state', 'online', 'addresses', 'container subnets', 'containers', 'tags', 'last seen'],
     rows: hosts.map((host) => [
       host.name,
       host.id,
@@ -129,6 +129,7 @@ function hostTable(hosts: readonly Host[]): Table {
       host.isOnline ? 'yes' : host.isGone ? 'gone' : 'no',
       host.addresses.join(' '),
       host.leases.join(' '),
+      host.containers,
       host.tags.join(' '),
       shortTime(host.lastSeenAt),
     ]),
@@ -151,6 +152,7 @@ function hostFields(host: Host, subnets: string): Table {
     ephemeral: host.isEphemeral ? 'yes' : 'no',
     'last seen': shortTime(host.lastSeenAt),
     'applied revision': host.appliedRevision,
+    containers: host.containers,
     'agent version': host.agentVersion,
     'certificate until': shortTime(host.certificateExpiresAt),
     created: shortTime(host.createdAt),

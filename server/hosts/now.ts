@@ -11,6 +11,7 @@ export interface NowOfHost {
    */
   readonly appliedRevision: number | null;
   readonly agentVersion: string | null;
+  readonly containers: number;
 }
 
 export function nowOfHost({ feed, live, store }: Pick<Deps, 'feed' | 'live' | 'store'>, host: StoredHost): NowOfHost {
@@ -18,11 +19,11 @@ export function nowOfHost({ feed, live, store }: Pick<Deps, 'feed' | 'live' | 's
   const report = live.host(host.id);
   if (report === undefined) {
     const { lastSeenAt: seenAt, appliedRevision, agentVersion } = host;
-    return { isOnline, seenAt, appliedRevision, agentVersion };
+    return { isOnline, seenAt, appliedRevision, agentVersion, containers: host.workloads.length };
   }
-  const { applied, seenAt, agentVersion } = report;
+  const { applied, seenAt, agentVersion, containers } = report;
   const { epoch, revision } = store.position();
   const own = applied?.epoch === epoch ? applied.revision : null;
   const appliedRevision = own !== null && own >= feed.mapRevision() ? revision : own;
-  return { isOnline, seenAt, appliedRevision, agentVersion };
+  return { isOnline, seenAt, appliedRevision, agentVersion, containers };
 }

@@ -51,6 +51,7 @@ function presentRow(host: StoredHost, { leases, certificateEnd, now }: Around): 
     lastSeenAt: formatMaybe(now.seenAt),
     appliedRevision: now.appliedRevision,
     agentVersion: now.agentVersion,
+    containers: now.containers,
     certificateExpiresAt: formatMaybe(certificateEnd),
     createdAt: formatTime(host.createdAt),
     enrolledAt: formatMaybe(host.enrolledAt),

@@ -16,6 +16,8 @@ export interface LiveHost {
   readonly agentVersion: string;
   readonly backend: ReportBody['backend'];
   readonly containers: number;
+  /** Names it told of; what is kept of them may be fewer. */
+  readonly workloads: number;
 }
 
 /** The long lists, kept for the hosts that reported last, as far as they fit. */
@@ -38,6 +40,8 @@ export interface LiveReports {
   detail(hostId: HostId): LiveDetail;
   /** How many hosts reported since the process started. */
   hostCount(): number;
+  /** Workloads of all of them. */
+  workloadCount(): number;
   forget(hostId: HostId): void;
   /** Sightings since the last call, newest value per host. */
   takeUnsaved(): Sighting[];
@@ -57,7 +61,8 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
         applied: report.applied,
         agentVersion: report.agentVersion,
         backend: report.backend,
-        containers: report.attachments.filter((attachment) => attachment.state === 'attached').length,
+        containers: countContainers(report),
+        workloads: report.workloads.length,
       });
       details.set(hostId, { peers: report.peers, failures: report.failures });
       unsaved.add(hostId);
@@ -65,6 +70,7 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
     host: (hostId) => hosts.get(hostId),
     detail: (hostId) => details.get(hostId),
     hostCount: () => hosts.size,
+    workloadCount: () => [...hosts.values()].reduce((sum, host) => sum + host.workloads, 0),
     forget: (hostId) => {
       hosts.delete(hostId);
       unsaved.delete(hostId);
@@ -76,6 +82,15 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
       return sightings;
     },
   };
+}
+
+/** What has a name, and what is attached without one: a container that is both is one. */
+function countContainers({ workloads, attachments }: ReportBody): number {
+  const named = new Set(workloads.flatMap(({ addresses }) => addresses));
+  const bare = attachments.filter(
+    ({ state, addresses }) => state === 'attached' && !addresses.some((address) => named.has(address)),
+  );
+  return workloads.length + bare.length;
 }
 
 function sightingOf(hostId: HostId, host: LiveHost | undefined): Sighting[] {

@@ -30,7 +30,7 @@ export async function viewStatus(deps: Deps, query: PageQuery): Promise<z.input<
 }
 
 function viewHost(deps: Deps, host: StoredHost): z.input<typeof hostStatusSchema> {
-  const { isOnline, seenAt, appliedRevision } = nowOfHost(deps, host);
+  const { isOnline, seenAt, appliedRevision, containers } = nowOfHost(deps, host);
   return {
     id: host.id,
     name: host.name,
@@ -40,6 +40,6 @@ function viewHost(deps: Deps, host: StoredHost): z.input<typeof hostStatusSchema
     lastSeenAt: formatMaybe(seenAt),
     appliedRevision,
     ...deps.live.detail(host.id),
-    containers: deps.live.host(host.id)?.containers ?? 0,
+    containers,
   };
 }

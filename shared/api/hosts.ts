@@ -28,6 +28,8 @@ export const hostSchema = z.strictObject({
   /** The revision the host says it has applied; null before its first report. */
   appliedRevision: z.int().nullable(),
   agentVersion: z.string().nullable(),
+  /** Containers on the mesh, as the host last told. */
+  containers: z.int(),
   certificateExpiresAt: timeSchema.nullable(),
   createdAt: timeSchema,
   enrolledAt: timeSchema.nullable(),

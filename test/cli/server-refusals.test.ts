@@ -36,6 +36,7 @@ test('a wrong command line or configuration is told whole, with flag, variable o
     [['--nothing'], {}, [/unknown option '--nothing'/, /warren server --help/]],
     [['--listen', '8443'], {}, [/^warren: --listen: write it like 0\.0\.0\.0:8443/]],
     [['--url', 'http://a:1'], {}, [/^warren: --url: /]],
+    [['--domain', 'Mesh.example.'], {}, [/^warren: --domain: 'Mesh\.example\.' is not a domain; write it like warren/]],
     [['--log-level', 'loud'], {}, [/--log-level: use one of fatal, error/]],
     [
       ['--config', file],
@@ -58,12 +59,14 @@ test('a wrong command line or configuration is told whole, with flag, variable o
 
 test('configtest shows what the configuration comes to, and nothing is made', async (t) => {
   const state = join(temporaryDirectory(t), 'none');
-  const { exitCode, stdout } = await warrenServer(['configtest', '--json', '--state', state, '--listen', '[::1]:1']);
+  const given = ['--state', state, '--listen', '[::1]:1', '--domain', 'mesh.example'];
+  const { exitCode, stdout } = await warrenServer(['configtest', '--json', ...given]);
   assert.equal(exitCode, 0);
   const shown = JSON.parse(stdout) as Record<string, unknown>;
   assert.equal(shown['listen'], '[::1]:1');
   assert.equal(shown['metricsListen'], 'off');
   assert.equal(shown['stateDir'], state);
+  assert.equal(shown['domain'], 'mesh.example');
   assert.equal(existsSync(state), false);
 });
 

@@ -28,7 +28,8 @@ export function checkDatabase(file: string, check: 'quick_check' | 'integrity_ch
   if (statSync(file).size === 0) throw corrupt(file, 'it is empty');
   let database: Database.Database | undefined;
   try {
-    database = new Database(file, { fileMustExist: true });
+    // Closing a connection that may write folds the log into the file, and a damaged file stays as it was found.
+    database = new Database(file, { fileMustExist: true, readonly: true });
     if (database.pragma('application_id', { simple: true }) !== applicationId) {
       throw corrupt(file, 'it is not a Warren database');
     }

@@ -36,6 +36,7 @@ test('without anything the defaults hold', async () => {
   assert.equal(config.url, `https://${hostname().toLowerCase()}:8443`);
   assert.deepEqual(config.metricsListen, { host: '127.0.0.1', port: 9464 });
   assert.equal(config.overlayPool, '10.86.0.0/16');
+  assert.equal(config.domain, 'warren.internal');
   assert.equal(config.distDir, fileURLToPath(new URL('../../../out/dist', import.meta.url)));
 });
 
@@ -66,6 +67,15 @@ test('every problem is told at once, with the line or the variable it stands in'
       problems.some((problem) => problem.startsWith(start)),
       `${start} in ${problems.join('\n')}`,
     );
+  }
+});
+
+test('a domain is two labels or more, lower case, so that it can stand in a zone and in resolv.conf', async () => {
+  for (const domain of ['mesh.example', 'a.b.c.example', 'warren-1.internal']) {
+    assert.deepEqual(await problemsOf(`domain: ${domain}\n`), []);
+  }
+  for (const domain of ['internal', 'Mesh.example', 'mesh.example.', '-a.example', 'a..b', '10.0.0.1', 'ä.example']) {
+    assert.match((await problemsOf(`domain: ${domain}\n`))[0] ?? '', /^FILE:1: domain: .*is not a domain/, domain);
   }
 });
 

@@ -74,6 +74,7 @@ test('metrics are on a listener of their own and name no host', async () => {
     'warren_revision',
     'warren_online',
     'warren_hosts{state="active"}',
+    'warren_workloads',
     'process_cpu_seconds_total',
   ]) {
     assert.ok(text.includes(name), name);

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReportBody } from '../../../shared/api/report.ts';
 import { parseHostId } from '../../../shared/names.ts';
+import { parseAddress } from '../../../shared/net/address.ts';
+import { workload } from '../workloads/support.ts';
 import { createLiveReports } from '../../../server/status/live.ts';
 
 const web = parseHostId('haaaaaaaaaaaaaaaa');
@@ -34,7 +36,23 @@ test('the newest report of a host replaces the one before', () => {
   assert.equal(live.hostCount(), 1);
 });
 
-test('only attached containers are counted', () => {
+test('a container with a name is counted once, attached or not; an attached one without a name too', () => {
+  const live = createLiveReports();
+  const [named, bare] = ['10.210.1.2', '10.210.1.3'].map(parseAddress);
+  assert.ok(named !== undefined && bare !== undefined);
+  const attachments = [named, bare].map((one) => ({
+    target: `pid:${one}`,
+    addresses: [one],
+    state: 'attached' as const,
+  }));
+  live.record(web, report({ workloads: [workload('a', [named]), workload('b', [])], attachments }), 1);
+  live.record(db, report({ workloads: [workload('a', [])] }), 1);
+  assert.deepEqual([live.host(web)?.containers, live.host(web)?.workloads, live.workloadCount()], [3, 2, 3]);
+  live.forget(web);
+  assert.equal(live.workloadCount(), 1);
+});
+
+test('of attachments only attached ones are counted', () => {
   const live = createLiveReports();
   const attachment = { target: 'netns:a', addresses: [] };
   live.record(

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HostId } from '../../../shared/names.ts';
 import { parseCidr } from '../../../shared/net/cidr.ts';
+import { parseDomainName } from '../../../shared/workload.ts';
 import { listAudit } from '../../../server/store/audit.ts';
 import { pruneTombstones } from '../../../server/store/changes.ts';
 import { deleteHost, listAwayEphemeralHosts, listHosts, recordSeen, updateHost } from '../../../server/store/hosts.ts';
 import { findReply, replyLifetime, saveReply } from '../../../server/store/idempotency.ts';
-import { readMeta } from '../../../server/store/meta.ts';
+import { readMeshSettings, readMeta } from '../../../server/store/meta.ts';
 import { listPools } from '../../../server/store/pools.ts';
 import { setUpMesh } from '../../../server/store/set-up.ts';
 import { insertSubnet, listClaims, listSubnets, updateSubnet } from '../../../server/store/subnets.ts';
@@ -155,6 +156,11 @@ test('setting up again changes nothing, unless the settings did', async (t) => {
   assert.equal((await readMeta(store.db)).mtu, 1380);
   assert.equal((await readMeta(store.db)).meshRevision, before.revision + 1);
   assert.equal((await listPools(store.db, { limit: 10 })).items.length, 4);
+  let isMeshTold = false;
+  store.onCommit((commit) => (isMeshTold = commit.isMeshChanged));
+  await setUpMesh(store, { ...defaults, mtu: 1380, domain: parseDomainName('mesh.example') });
+  assert.equal((await readMeshSettings(store.db)).domain, 'mesh.example');
+  assert.equal(isMeshTold, true);
 });
 
 test('forgotten tombstones move the horizon of deltas, never back', async (t) => {
