@@ -45,13 +45,13 @@ ping iputils-ping
 ps procps
 sysctl procps
 nsenter util-linux
+python3 python3
 dockerd docker.io
 podman podman
 /usr/lib/cni/portmap containernetworking-plugins'
   # better-sqlite3 is compiled where no prebuilt one fits.
   if ! packages_are_fresh; then
-    echo 'python3 python3
-make make
+    echo 'make make
 g++ g++'
   fi
   case $1 in

@@ -234,6 +234,16 @@ test('what somebody deletes comes back', async () => {
   }
 });
 
+test('a firewall that drops what is forwarded, and bridged frames with it, does not stop them', async () => {
+  await h2.run(['sysctl', '-w', 'net.bridge.bridge-nf-call-iptables=1'], { okCodes: 'any' });
+  for (const table of ['iptables', 'ip6tables']) await h2.run([table, '-P', 'FORWARD', 'DROP']);
+  await until('frames pass', { seconds: 10 }, async () => {
+    return (await canPing(boxOf(h1), '192.168.77.2')) && (await canPing(boxOf(h1), 'fd77::2'));
+  });
+  const { stdout } = await h2.run(['iptables-save', '-t', 'filter']);
+  assert.match(stdout, /-A FORWARD -i (wb-\d+) -o \1 .*-j ACCEPT/);
+});
+
 test('several segments stand side by side, the same container in two and on the lease', async () => {
   await declare('lan2');
   const l3 = h1.containers[0];
