@@ -30,6 +30,10 @@ export interface AgentSettings {
   readonly logLevel: LogLevel;
   /** Where flannel's hand-off file is written. */
   readonly subnetEnvFile: string;
+  /** False: no name server. */
+  readonly isDnsServed: boolean;
+  /** Where the host's own name servers are listed. */
+  readonly resolvConfFile: string;
   /** The container engine's socket; undefined: none is looked for. It may come later. */
   readonly dockerSocket: string | undefined;
   /** What Warren's network is called there. */
@@ -74,6 +78,8 @@ const keySchemas = {
   logLevel: logLevelSchema,
   subnetEnv: pathSchema,
   wireguardGo: pathSchema,
+  dns: z.enum(['on', 'off']),
+  resolvConf: pathSchema,
   docker: dockerSchema,
   dockerNetwork: networkNameSchema,
   pluginSocket: offOrPathSchema,
@@ -91,6 +97,8 @@ const variables: Readonly<Record<Key, string>> = {
   logLevel: 'WARREN_LOG_LEVEL',
   subnetEnv: 'WARREN_SUBNET_ENV',
   wireguardGo: 'WARREN_WIREGUARD_GO',
+  dns: 'WARREN_DNS',
+  resolvConf: 'WARREN_RESOLV_CONF',
   docker: 'WARREN_DOCKER',
   dockerNetwork: 'WARREN_DOCKER_NETWORK',
   pluginSocket: 'WARREN_PLUGIN_SOCKET',
@@ -136,6 +144,8 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     logLevel: values.logLevel ?? 'info',
     subnetEnvFile: values.subnetEnv ?? `${runDir}/subnet.env`,
     wireguardGo: values.wireguardGo,
+    isDnsServed: values.dns !== 'off',
+    resolvConfFile: values.resolvConf ?? '/etc/resolv.conf',
     dockerSocket: dockerSocketOf(values.docker),
     dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),

@@ -65,6 +65,9 @@ export interface State {
   /** Who is in which bridged segment. */
   readMembers(): Promise<string | undefined>;
   writeMembers(json: string): Promise<void>;
+  /** Names added by hand. */
+  readNames(): Promise<string | undefined>;
+  writeNames(json: string): Promise<void>;
   /** Names of engine networks that joined the mesh by command. */
   readDocker(): Promise<string | undefined>;
   writeDocker(json: string): Promise<void>;
@@ -94,6 +97,7 @@ const files = {
   map: 'map.json',
   attachments: 'attachments.json',
   members: 'members.json',
+  names: 'names.json',
   docker: 'docker.json',
   plugin: 'plugin.json',
   cni: 'cni.json',
@@ -147,6 +151,8 @@ export async function openState(directory: string): Promise<State> {
     writeAttachments: (json) => write('attachments', json),
     readMembers: () => read('members'),
     writeMembers: (json) => write('members', json),
+    readNames: () => read('names'),
+    writeNames: (json) => write('names', json),
     readDocker: () => read('docker'),
     writeDocker: (json) => write('docker', json),
     readPlugin: () => read('plugin'),
@@ -164,6 +170,7 @@ export async function openState(directory: string): Promise<State> {
         'map',
         'attachments',
         'members',
+        'names',
         'docker',
         'plugin',
         'cni',

@@ -48,7 +48,8 @@ nsenter util-linux
 python3 python3
 dockerd docker.io
 podman podman
-/usr/lib/cni/portmap containernetworking-plugins'
+/usr/lib/cni/portmap containernetworking-plugins
+dig bind9-dnsutils'
   # better-sqlite3 is compiled where no prebuilt one fits.
   if ! packages_are_fresh; then
     echo 'make make

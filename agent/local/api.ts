@@ -131,6 +131,29 @@ export const dockerReplySchema = z.strictObject({
 });
 export type DockerReply = z.infer<typeof dockerReplySchema>;
 
+export const namesReplySchema = z.strictObject({
+  /** Null before the first map. */
+  domain: z.string().nullable(),
+  /** Servers from which containers' questions are led to the agent. */
+  resolvers: z.array(addressSchema),
+  items: z.array(
+    z.strictObject({
+      name: z.string(),
+      kind: z.enum(['host', 'workload', 'service']),
+      addresses: z.array(addressSchema),
+    }),
+  ),
+});
+export type NamesReply = z.infer<typeof namesReplySchema>;
+const nameSchema = z.string().min(1).max(253);
+export const queryReplySchema = z.strictObject({
+  name: z.string(),
+  type: z.string(),
+  rcode: z.string(),
+  answers: z.array(z.string()),
+});
+export type QueryReply = z.infer<typeof queryReplySchema>;
+
 export const pingRequestSchema = z.strictObject({
   /** Name, id or address. */
   host: z.string().min(1).max(64),
@@ -211,6 +234,20 @@ export const localCalls = {
   cniremove: { body: cniOwnerSchema, reply: nothingSchema },
   cnistate: { body: nothingSchema, reply: cniStateSchema },
   ping: { body: pingRequestSchema, reply: pongSchema },
+  names: { body: nothingSchema, reply: namesReplySchema },
+  nameadd: {
+    body: z.strictObject({ name: nameSchema, addresses: z.array(addressSchema).min(1).max(4) }),
+    reply: namesReplySchema,
+  },
+  nameremove: { body: z.strictObject({ name: nameSchema }), reply: namesReplySchema },
+  query: {
+    body: z.strictObject({ name: nameSchema, type: z.string().regex(/^[A-Z]{1,10}$/) }),
+    reply: queryReplySchema,
+  },
+  variables: {
+    body: z.strictObject({ service: nameSchema, alias: nameSchema.optional(), reader: nameSchema.optional() }),
+    reply: z.strictObject({ variables: z.array(z.string()) }),
+  },
   docker: { body: nothingSchema, reply: dockerReplySchema },
   advertise: { body: dockerRequestSchema, reply: dockerReplySchema },
   unadvertise: { body: dockerRequestSchema, reply: dockerReplySchema },

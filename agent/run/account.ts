@@ -4,8 +4,7 @@ import { version } from '../../shared/version.ts';
 import type { Docker } from '../docker/room.ts';
 import { statusOf } from '../attach/calls.ts';
 import { localEndpoints } from '../endpoints.ts';
-import { trackFailures } from '../failures.ts';
-import type { PluginServer } from '../plugin/server.ts';
+import { type Fault, trackFailures } from '../failures.ts';
 import type { Reconciler } from '../reconcile.ts';
 import { peerReports, trimReport } from '../report.ts';
 import type { Context } from './context.ts';
@@ -19,8 +18,8 @@ export interface Account {
 export function createAccount(
   context: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
-  docker: Pick<Docker, 'faults' | 'wishes'>,
-  plugin: Pick<PluginServer, 'faults'>,
+  rooms: ReadonlyArray<{ faults(): readonly Fault[] }>,
+  docker: Pick<Docker, 'wishes'>,
 ): Account {
   const { membership, subnetEnv, clock, attachments, workloads, leases } = context;
   let ownFailures: Failure[] = [];
@@ -28,7 +27,7 @@ export function createAccount(
     failures: () => {
       ownFailures = trackFailures(
         ownFailures,
-        [...membership.faults(), ...subnetEnv.faults(), ...workloads.faults(), ...docker.faults(), ...plugin.faults()],
+        [membership, subnetEnv, workloads, ...rooms].flatMap((room) => room.faults()),
         clock.now(),
       );
       return [...reconciler.reached().failures, ...ownFailures];

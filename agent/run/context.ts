@@ -15,6 +15,7 @@ import type { AgentSettings } from '../config.ts';
 import { type ChoiceBook, openChoices } from '../docker/choices.ts';
 import { hostSettings, seedOf } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
+import { type StaticNames, openStaticNames } from '../names/static.ts';
 import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
 import type { HostSettings } from '../plan/settings.ts';
 import { type PluginBook, openPluginBook, slotsInUse } from '../plugin/book.ts';
@@ -47,6 +48,8 @@ export interface Context {
   /** Who of this host is in bridged segments. */
   readonly members: MemberBook;
   readonly workloads: WorkloadBook;
+  /** Names added by hand on this host. */
+  readonly statics: StaticNames;
   /** Engine networks that joined the mesh by command. */
   readonly choices: ChoiceBook;
   /** Which slots of the lease are in use, whoever uses them. */
@@ -90,6 +93,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     attachments: await readAttachments(parts, clock, probe),
     members: await readMembers(parts, clock, probe),
     workloads: createWorkloadBook(),
+    statics: await readStatics(parts),
     choices: await readChoices(parts),
     slots,
     plugin,
@@ -111,6 +115,16 @@ async function readSavedMap(state: State, log: Logger): Promise<NetworkMap | und
   } catch (error) {
     log.error({ why: asWarrenError(error).message }, 'saved map ignored');
     return undefined;
+  }
+}
+
+async function readStatics({ state, log }: AgentParts): Promise<StaticNames> {
+  const save = (json: string): Promise<void> => state.writeNames(json);
+  try {
+    return openStaticNames(await state.readNames(), save);
+  } catch (error) {
+    log.error({ why: asWarrenError(error).message }, 'saved names ignored');
+    return openStaticNames(undefined, save);
   }
 }
 

@@ -14,6 +14,7 @@ import { showInterface } from '../system/wg.ts';
 import { slowNote } from './backend-view.ts';
 import type { Context } from './context.ts';
 import { ownPrefixes } from './docker.ts';
+import { nameCalls } from './names.ts';
 import type { Works } from './works.ts';
 import { parseInterfaceName } from '../../shared/names.ts';
 
@@ -38,6 +39,7 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
     context.workloads.put('bridged', context.members.workloads()),
   );
   const docker = createDockerCalls(works.docker, context.choices, () => ownPrefixes(context));
+  const names = nameCalls(context, works.names, works.docker);
   return {
     status: () => readStatus(context, works),
     attach: async ({ target, segment, ip, interface: name }) => {
@@ -67,6 +69,11 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       return {};
     },
     cnistate: () => Promise.resolve(cni.state()),
+    names: () => Promise.resolve(names.list()),
+    nameadd: ({ name, addresses }) => names.add(name, addresses),
+    nameremove: ({ name }) => names.remove(name),
+    query: ({ name, type }) => names.query(name, type),
+    variables: async ({ service, alias, reader }) => ({ variables: await names.variables(service, alias, reader) }),
     docker: () => Promise.resolve(docker.networks()),
     advertise: ({ network }) => docker.advertise(network),
     unadvertise: ({ network }) => docker.unadvertise(network),

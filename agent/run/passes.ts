@@ -1,21 +1,27 @@
 /** What a pass of the reconciler works on, and what must be written down around it. */
-import { isAddress } from '../../shared/net/address.ts';
+import { type Address, isAddress } from '../../shared/net/address.ts';
 import type { Docker } from '../docker/room.ts';
+import type { Names } from '../names/room.ts';
 import { seedOf } from '../leave.ts';
-import { noLocalFacts } from '../plan/local.ts';
 import type { Step } from '../plan/step.ts';
 import { portsOf } from '../plugin/start.ts';
 import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';
 import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 
-export function startPasses(context: Context, docker: () => Docker, onNews: () => void): Reconciler {
+/** The rooms whose word a pass goes by; asked when it begins. */
+export interface Rooms {
+  readonly docker: () => Docker;
+  readonly names: () => Names;
+}
+
+export function startPasses(context: Context, { docker, names }: Rooms, onNews: () => void): Reconciler {
   const { system, clock, log, state, attachments, cni, members, leases, settings, backend } = context;
   return startReconciler({
     system,
     clock,
     log,
-    inputs: () => readInputs(context, docker()),
+    inputs: () => readInputs(context, docker(), names()),
     isInputChanged: async () => {
       const isMoved = await members.refresh();
       const isFreed = await cni.refresh();
@@ -26,13 +32,18 @@ export function startPasses(context: Context, docker: () => Docker, onNews: () =
       backend.look(reached, settings(), onNews);
       writeSubnetEnv(context, reached);
       docker().wake();
+      names().listen(gatewaysOf(reached));
       onNews();
     },
   });
 }
 
 /** Undefined while there is nothing to work on. */
-async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Promise<Inputs | undefined> {
+async function readInputs(
+  context: Context,
+  docker: Pick<Docker, 'facts'>,
+  names: Pick<Names, 'resolvers'>,
+): Promise<Inputs | undefined> {
   const { membership, attachments, members, workloads, plugin, cni, agent, link, host, leases, settings } = context;
   const map = membership.usable();
   if (map === undefined) return undefined;
@@ -49,12 +60,17 @@ async function readInputs(context: Context, docker: Pick<Docker, 'facts'>): Prom
     settings: known,
     attachments: [...attachments.specs(leases()), ...members.specs(), ...cni.specs()],
     local: {
-      ...noLocalFacts,
       workloads: workloads.list(),
       engine: docker.facts(),
       ports: portsOf(plugin, seedOf(agent)),
+      resolvers: names.resolvers(),
     },
   };
+}
+
+/** The bridge's own addresses, where a container finds its names. */
+function gatewaysOf({ desired }: Reached): Address[] {
+  return (desired?.bridge?.addresses ?? []).map((text) => text.slice(0, text.indexOf('/'))).filter(isAddress);
 }
 
 /** Kernel switches as they were, for `leave` to put back. */

@@ -5,6 +5,7 @@
 import type { ReportBody } from '../../shared/api/report.ts';
 import { seedOf } from '../leave.ts';
 import { startPlugin } from '../plugin/start.ts';
+import type { Names } from '../names/room.ts';
 import type { Reconciler } from '../reconcile.ts';
 import { type Renewal, startRenewal } from '../renew.ts';
 import { createReporter } from '../report.ts';
@@ -15,6 +16,7 @@ import type { Docker } from '../docker/room.ts';
 import type { Context } from './context.ts';
 import { startDockerRoom } from './docker.ts';
 import { listen } from './listen.ts';
+import { startNameRoom } from './names.ts';
 import { createNews } from './news.ts';
 import { startPasses } from './passes.ts';
 
@@ -24,21 +26,24 @@ export interface Works {
   readonly renewal: Renewal;
   readonly account: Account;
   readonly docker: Docker;
+  readonly names: Names;
   /** Afterwards nothing is touched, asked or told any more, and the newest map is saved. */
   halt(): Promise<void>;
 }
 
 export function startWorks(context: Context): Works {
   const { system, link, clock, log, state, host, membership, workloads } = context;
-  const reconciler: Reconciler = startPasses(
-    context,
-    () => docker,
-    () => news.look(),
-  );
+  const reconciler: Reconciler = startPasses(context, { docker: () => docker, names: () => names }, () => news.look());
   const docker: Docker = startDockerRoom(context, reconciler, () => {
     reconciler.wake();
     news.look();
   });
+  const names: Names = startNameRoom(
+    context,
+    () => docker,
+    () => reconciler.wake(),
+  );
+  workloads.put('static', context.statics.workloads());
   const plugin = startPlugin({
     ...context,
     socketPath: context.agent.pluginSocket,
@@ -47,7 +52,7 @@ export function startWorks(context: Context): Works {
     reconciler,
     engine: () => docker.engine(),
   });
-  const account = createAccount(context, reconciler, docker, plugin);
+  const account = createAccount(context, reconciler, [docker, plugin, names], docker);
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));
@@ -71,10 +76,11 @@ export function startWorks(context: Context): Works {
   const halt = async (): Promise<void> => {
     kernel.stop();
     reporter.stop();
+    names.stop();
     // First of all: what the engine asks meanwhile needs the reconciler.
     await plugin.stop();
     await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
     await membership.saved();
   };
-  return { reconciler, stream, renewal, account, docker, halt };
+  return { reconciler, stream, renewal, account, docker, names, halt };
 }

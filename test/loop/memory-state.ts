@@ -23,6 +23,7 @@ export function createMemoryState(name: string): MemoryState {
   let maps: string[] = [];
   let attachments: string | undefined;
   let members: string | undefined;
+  let names: string | undefined;
   let docker: string | undefined;
   let plugin: string | undefined;
   let cni: string | undefined;
@@ -57,6 +58,8 @@ export function createMemoryState(name: string): MemoryState {
     writeAttachments: (json) => ((attachments = json), done),
     readMembers: () => Promise.resolve(members),
     writeMembers: (json) => ((members = json), done),
+    readNames: () => Promise.resolve(names),
+    writeNames: (json) => ((names = json), done),
     readDocker: () => Promise.resolve(docker),
     writeDocker: (json) => ((docker = json), done),
     readPlugin: () => Promise.resolve(plugin),

@@ -117,6 +117,8 @@ export class SimulatedHost {
       subnetEnvFile: join(this.#directory, this.name, 'subnet.env'),
       wireguardGo: undefined,
       pluginSocket: undefined,
+      isDnsServed: false,
+      resolvConfFile: '/nowhere/resolv.conf',
       dockerSocket: undefined,
       dockerNetwork: 'warren',
       isNotifyWanted: false,
