@@ -74,7 +74,13 @@ export function startNames(options: NamesOptions): Names {
   };
   const readServers = async (): Promise<readonly Address[]> => {
     if (servers !== undefined && clock.now() - servers.at < resolvConfMs) return servers.list;
-    const list = parseResolvConf(await options.readResolvConf());
+    const text = await options.readResolvConf().catch((error: unknown) => {
+      log.debug({ err: error }, 'name servers not read');
+      return undefined;
+    });
+    // The last that was read goes on.
+    if (text === undefined) return servers?.list ?? [];
+    const list = parseResolvConf(text);
     const isSame = servers?.list.join() === list.join();
     servers = { at: clock.now(), list };
     if (!isSame) onChange();
@@ -140,11 +146,7 @@ export function startNames(options: NamesOptions): Names {
     for (const address of wanted) void open(address);
   };
   if (port !== 0) {
-    const refresh = (): Promise<void> =>
-      readServers().then(
-        () => undefined,
-        (error: unknown) => log.debug({ err: error }, 'name servers not read'),
-      );
+    const refresh = async (): Promise<void> => void (await readServers());
     void refresh();
     timers.every('servers', resolvConfMs, refresh);
   }

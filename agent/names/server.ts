@@ -39,7 +39,8 @@ function openUdp(address: Address, port: number, respond: Respond): Promise<UdpS
       reject(error);
     });
     socket.on('message', (query, { address: from, port: fromPort }) => {
-      void reply(socket, respond(query, from, false), from, fromPort);
+      // One question costs its own answer at most; `send` throws for port 0, which a container can send from.
+      reply(socket, respond(query, from, false), from, fromPort).catch(() => undefined);
     });
     socket.bind(port, address, () => {
       socket.removeAllListeners('error');
@@ -110,6 +111,6 @@ function serve(socket: TcpSocket, respond: Respond): void {
   socket.on('data', (chunk) => {
     got = Buffer.concat([got, chunk]);
     if (got.length > 2 * mostQueryBytes) socket.destroy();
-    else void next();
+    else next().catch(() => socket.destroy());
   });
 }

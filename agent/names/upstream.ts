@@ -51,7 +51,8 @@ function askUdp(query: Buffer, server: string, port: number): Promise<Buffer | u
       if (isReplyTo(reply, query)) end(reply);
     });
     // Connected: the kernel takes packets of this server alone, and its refusals are heard.
-    socket.connect(port, server, () => socket.send(query));
+    // What cannot be reached at all is told here, not by the event.
+    socket.connect(port, server, (error?: Error) => (error === undefined ? socket.send(query) : end(undefined)));
   });
 }
 
