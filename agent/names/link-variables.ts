@@ -22,7 +22,7 @@ export function linkVariables({ alias, reader, address, ports, environment }: Li
   const sorted = [...ports].sort((a, b) => a.port - b.port || (a.protocol === 'tcp' ? -1 : 1));
   const url = ({ port, protocol }: ExposedPort): string => `${protocol}://${address}:${port}`;
   const [first] = sorted;
-  return [
+  return withoutRepeats([
     ...(first === undefined ? [] : [`${prefix}_PORT=${url(first)}`]),
     ...rangeVariables(prefix, address, sorted),
     ...sorted.flatMap((one) => {
@@ -38,7 +38,14 @@ export function linkVariables({ alias, reader, address, ports, environment }: Li
     ...environment
       .filter((text) => text.includes('=') && !/^(?:HOME|PATH)=/.test(text))
       .map((text) => `${prefix}_ENV_${text}`),
-  ];
+  ]);
+}
+
+/** A run and its first port share `…_ADDR` and `…_PROTO`; a container sees a name once, where it stood first. */
+function withoutRepeats(variables: readonly string[]): string[] {
+  const byName = new Map<string, string>();
+  for (const text of variables) byName.set(text.slice(0, text.indexOf('=')), text);
+  return [...byName.values()];
 }
 
 /** Runs of consecutive numbers are told by their ends as well. */
