@@ -3,6 +3,7 @@
  * RFC 1035, 2308 (negative answers), 6891 (EDNS), 8020 (NXDOMAIN) and 8482 (ANY).
  */
 import packet, { type Answer, type DecodedPacket, type Question } from 'dns-packet';
+import { type Address, isAddress } from '../../shared/net/address.ts';
 import { type Entry, type Zone, addressOfReverse } from './zone.ts';
 
 export type Outcome =
@@ -40,19 +41,24 @@ export function answer(bytes: Buffer, zone: Zone | undefined, asking: Asking): O
   if (((query.flags ?? 0) >> 11) & 0xf) return reply('notimp');
   if (question === undefined || (query.questions ?? []).length !== 1) return reply('formerr');
   if (question.class !== undefined && question.class !== 'IN') return reply('refused');
-  const name = question.name.toLowerCase().replace(/\.$/, '');
+  // ASCII alone: what Unicode takes for the same letter is another name (RFC 4343).
+  const name = question.name.replace(/[A-Z]/g, (letter) => letter.toLowerCase()).replace(/\.$/, '');
   const forward: Outcome = { kind: 'forward', question: `${name} ${question.type}`, limit };
   if (zone === undefined) return forward;
+  const isOurs = name === zone.domain || name.endsWith(`.${zone.domain}`) || zone.reverseOf(name) !== undefined;
+  if (!isSpelledSo(bytes, question)) return isOurs ? malformed(bytes) : forward;
   const reverse = addressOfReverse(name);
   if (reverse !== undefined) {
     const target = zone.nameOf(reverse);
-    if (target === undefined) return zone.isInside(reverse) ? reply('nxdomain', { soa: zone.domain }) : forward;
+    if (target === undefined) return isOurs ? reply('nxdomain', { soa: zone.domain }) : forward;
     const isAsked = question.type === 'PTR' || (question.type as string) === 'ANY';
     return reply(
       'noerror',
       isAsked ? { answers: [{ ...owner(question), type: 'PTR', data: target }] } : { soa: zone.domain },
     );
   }
+  const above = zone.reverseOf(name);
+  if (above !== undefined) return reply(above === 'exists' ? 'noerror' : 'nxdomain', { soa: zone.domain });
   const full = name.includes('.') ? name : `${name}.${zone.domain}`;
   if (full !== zone.domain && !full.endsWith(`.${zone.domain}`)) return forward;
   const entry = zone.find(full);
@@ -65,17 +71,20 @@ export function answer(bytes: Buffer, zone: Zone | undefined, asking: Asking): O
 function answersOf(question: Question, isApex: boolean, entry: Entry, domain: string, { random }: Asking): Answer[] {
   // The types of the library leave ANY out.
   const type: string = question.type;
-  const isAny = type === 'ANY';
-  const answers: Answer[] = [];
-  for (const address of shuffle(entry.addresses, random)) {
-    const family = address.includes(':') ? 'AAAA' : 'A';
-    if (isAny || type === family) answers.push({ ...owner(question), type: family, data: address });
-  }
-  for (const { target, port } of type === 'SRV' || isAny ? shuffle(entry.services, random) : []) {
-    answers.push({ ...owner(question), type: 'SRV', data: { target, port, priority: 0, weight: 0 } });
-  }
-  if (isApex && (type === 'SOA' || isAny)) answers.push({ ...soa(domain), name: question.name });
-  return answers;
+  const all = shuffle(entry.addresses, random);
+  const sets = {
+    A: all.filter((one) => !one.includes(':')).map((data): Answer => ({ ...owner(question), type: 'A', data })),
+    AAAA: all.filter((one) => one.includes(':')).map((data): Answer => ({ ...owner(question), type: 'AAAA', data })),
+    SRV: shuffle(entry.services, random).map(({ target, port }): Answer => ({
+      ...owner(question),
+      type: 'SRV',
+      data: { target, port, priority: 0, weight: 0 },
+    })),
+    SOA: isApex ? [{ ...soa(domain), name: question.name }] : [],
+  };
+  // Anything is one set of what there is (RFC 8482): enough to know the name, little to reflect.
+  if (type === 'ANY') return Object.values(sets).find((set) => set.length > 0) ?? [];
+  return type === 'A' || type === 'AAAA' || type === 'SRV' || type === 'SOA' ? sets[type] : [];
 }
 
 /** The name as it was asked, letter by letter: resolvers tell their own questions by its case. */
@@ -91,18 +100,18 @@ function encode(query: DecodedPacket, rcode: Rcode, { answers = [], soa: zone }:
   const hasEdns = (query.additionals ?? []).some(({ type }) => type === 'OPT');
   const flags =
     packet.AUTHORITATIVE_ANSWER | packet.RECURSION_AVAILABLE | ((query.flags ?? 0) & packet.RECURSION_DESIRED);
-  const build = (list: readonly Answer[], more: number): Buffer =>
+  const build = (list: readonly Answer[], authorities: Answer[], more: number): Buffer =>
     packet.encode({
       type: 'response',
       id: query.id ?? 0,
       flags: flags | more | rcodes[rcode],
       questions: query.questions ?? [],
       answers: [...list],
-      authorities: zone === undefined ? [] : [soa(zone)],
+      authorities,
       additionals: hasEdns ? [edns] : [],
     });
-  const whole = build(answers, 0);
-  return whole.length <= limit ? whole : build([], packet.TRUNCATED_RESPONSE);
+  const whole = build(answers, zone === undefined ? [] : [soa(zone)], 0);
+  return whole.length <= limit ? whole : build([], [], packet.TRUNCATED_RESPONSE);
 }
 
 const edns: Answer = {
@@ -137,7 +146,10 @@ function soa(domain: string) {
 /** Any failure as an answer to a whole query. */
 export function failure(bytes: Buffer, rcode: Rcode): Buffer {
   const query = decode(bytes);
-  return query === undefined ? bareReply(bytes, rcode) : encode(query, rcode, {}, 65_535);
+  const [question] = query?.questions ?? [];
+  return query === undefined || question === undefined || !isSpelledSo(bytes, question)
+    ? bareReply(bytes, rcode)
+    : encode(query, rcode, {}, 65_535);
 }
 
 const malformed = (bytes: Buffer): Outcome => ({ kind: 'reply', bytes: bareReply(bytes, 'formerr') });
@@ -148,6 +160,12 @@ const isPlausible = (bytes: Buffer): boolean =>
   bytes.readUInt16BE(6) === 0 &&
   bytes.readUInt16BE(8) === 0 &&
   bytes.readUInt16BE(10) <= 4;
+
+/** False where writing the question again gives other bytes: labels that are no UTF-8, that hold a dot, pointers. */
+function isSpelledSo(bytes: Buffer, question: Question): boolean {
+  const again = packet.encode({ type: 'query', questions: [question] }).subarray(12);
+  return bytes.subarray(12, 12 + again.length).equals(again);
+}
 
 /** A header alone. */
 function bareReply(bytes: Buffer, rcode: Rcode): Buffer {
@@ -183,6 +201,13 @@ function shuffle<T>(items: readonly T[], random: () => number): T[] {
     list[j] = a;
   }
   return list;
+}
+
+/** Of all A and AAAA records. */
+export function addressesIn(bytes: Buffer): Address[] {
+  return (decode(bytes)?.answers ?? []).flatMap((one) =>
+    (one.type === 'A' || one.type === 'AAAA') && isAddress(one.data) ? [one.data] : [],
+  );
 }
 
 /** Addresses of an answer, for who asks in this process. */

@@ -12,7 +12,7 @@ import type { Workload } from '../../shared/workload.ts';
 import type { Clock } from '../clock.ts';
 import type { Fault } from '../failures.ts';
 import { createTimers } from '../reconcile/timers.ts';
-import { answer, failure } from './answer.ts';
+import { addressesIn, answer, failure } from './answer.ts';
 import { containerResolvers, parseResolvConf } from './resolv-conf.ts';
 import { type Listener, type Respond, listenOn } from './server.ts';
 import { createUpstream } from './upstream.ts';
@@ -62,6 +62,8 @@ export function startNames(options: NamesOptions): Names {
   let servers: { readonly at: number; readonly list: readonly Address[] } | undefined;
   let cached: { readonly map: NetworkMap; readonly own: readonly Workload[]; readonly zone: Zone } | undefined;
   const inFlight = new Map<string, number>();
+  /** Asked of the host's servers now. */
+  const questions = new Map<string, number>();
   let total = 0;
 
   const zone = (): Zone | undefined => {
@@ -87,18 +89,27 @@ export function startNames(options: NamesOptions): Names {
     return list;
   };
   /** Bounded for all and for each asker; a question that comes back from a server we ask is a loop. */
-  const forward = async (query: Buffer, from: string, isTcp: boolean): Promise<Buffer> => {
+  const forward = async (query: Buffer, question: string, from: string, isTcp: boolean): Promise<Buffer> => {
     const asked = (await readServers()).filter((server) => !wanted.includes(server));
     const ofOne = inFlight.get(from) ?? 0;
-    const isLoop = asked.some((server) => server === from);
+    // A forwarder of this host that hands it back does so from the address it asks.
+    const isBack = wanted.some((address) => address === from) && questions.has(question);
+    const isLoop = isBack || asked.some((server) => server === from);
     if (asked.length === 0 || isLoop || total >= mostForwards || ofOne >= mostForwardsOfOne)
       return failure(query, 'servfail');
     inFlight.set(from, ofOne + 1);
     total += 1;
+    questions.set(question, (questions.get(question) ?? 0) + 1);
     try {
-      return (await upstream.ask(query, asked, isTcp)) ?? failure(query, 'servfail');
+      const reply = await upstream.ask(query, asked, isTcp);
+      // Nobody outside speaks for addresses of the mesh (DNS rebinding).
+      const isBelievable = reply !== undefined && !addressesIn(reply).some((address) => zone()?.isInside(address));
+      return isBelievable ? reply : failure(query, 'servfail');
     } finally {
       total -= 1;
+      const same = (questions.get(question) ?? 1) - 1;
+      if (same === 0) questions.delete(question);
+      else questions.set(question, same);
       const left = (inFlight.get(from) ?? 1) - 1;
       if (left === 0) inFlight.delete(from);
       else inFlight.set(from, left);
@@ -112,7 +123,7 @@ export function startNames(options: NamesOptions): Names {
   const respondTo = async (query: Buffer, from: string, isTcp: boolean): Promise<Buffer | undefined> => {
     const outcome = answer(query, zone(), { isTcp, random: () => clock.random() });
     if (outcome.kind === 'drop') return undefined;
-    return outcome.kind === 'reply' ? outcome.bytes : forward(query, from, isTcp);
+    return outcome.kind === 'reply' ? outcome.bytes : forward(query, outcome.question, from, isTcp);
   };
   const open = async (address: Address): Promise<void> => {
     if (listeners.has(address) || opening.has(address)) return;

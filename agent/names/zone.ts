@@ -16,6 +16,11 @@ export interface Zone {
   find(name: string): Entry | undefined;
   /** The name of an address; undefined where it has none. */
   nameOf(address: Address): string | undefined;
+  /**
+   * Of a name below `arpa` within the mesh's prefixes that is no whole address: `exists` stands above addresses, `none`
+   * nowhere. Undefined for what is not the mesh's to speak of.
+   */
+  reverseOf(name: string): 'exists' | 'none' | undefined;
   /** True for addresses that only the mesh may speak of. */
   isInside(address: Address): boolean;
   /** For people. */
@@ -58,6 +63,7 @@ export function buildZone({ map, selfId, own }: ZoneInput): Zone {
     domain,
     find: builder.find,
     nameOf: (address) => builder.names.get(address),
+    reverseOf: (name) => reverseWithin(inside, name),
     isInside: (address) => inside.some((prefix) => containsAddress(prefix, address)),
     list: builder.list,
   };
@@ -116,6 +122,23 @@ function createBuilder(domain: string) {
     },
   };
 }
+
+function reverseWithin(inside: readonly Cidr[], name: string): 'exists' | 'none' | undefined {
+  const isV4 = name.endsWith('.in-addr.arpa');
+  if (!isV4 && !name.endsWith('.ip6.arpa')) return undefined;
+  const [digit, count, bits] = isV4 ? [/^(?:0|[1-9]\d{0,2})$/, 4, 8] : [/^[0-9a-f]$/, 32, 4];
+  const labels = name.split('.').slice(0, -2).toReversed();
+  const end = labels.findIndex((label, i) => i === count || !digit.test(label));
+  const given = labels.slice(0, end === -1 ? labels.length : end);
+  const whole = [...given, ...Array<string>(count - given.length).fill('0')].toReversed().join('.');
+  const first = addressOfReverse(`${whole}.${isV4 ? 'in-addr' : 'ip6'}.arpa`);
+  const isWithin = (prefix: Cidr): boolean =>
+    first !== undefined && given.length * bits >= prefixLength(prefix) && containsAddress(prefix, first);
+  if (!inside.some(isWithin)) return undefined;
+  return given.length < count && given.length === labels.length ? 'exists' : 'none';
+}
+
+const prefixLength = (prefix: Cidr): number => Number(prefix.slice(prefix.indexOf('/') + 1));
 
 /** `1.210.10.in-addr.arpa`-like names; undefined for anything that is not a whole address. */
 export function addressOfReverse(name: string): Address | undefined {

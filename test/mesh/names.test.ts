@@ -9,13 +9,14 @@ import { startProcess } from '../support/process.ts';
 import { until } from '../support/wait.ts';
 
 let lab: Lab;
+const servers: Readonly<Record<string, string>> = { h1: '10.0.0.2', h2: '10.0.0.77', h3: '127.0.0.53' };
 before(async () => {
   lab = await openLab();
   for (const name of ['h1', 'h2', 'h3']) {
     const host = await lab.addHost(name);
-    // The other end of h1's question is a server of the underlay; h2 asks one that does not answer, h3 itself.
+    // The other end of h1's question is a server of the underlay; h2 asks one that does not answer, h3 a forwarder of its own.
     const resolvConf = join(host.dir, 'resolv.conf');
-    writeFileSync(resolvConf, `search example\nnameserver ${name === 'h1' ? '10.0.0.2' : '10.0.0.77'}\n`);
+    writeFileSync(resolvConf, `search example\nnameserver ${servers[name]}\n`);
     host.settings['WARREN_RESOLV_CONF'] = resolvConf;
     await host.join(await lab.token());
     await host.startAgent();
@@ -110,10 +111,31 @@ test('the rest is asked of the servers of the host, and containers that ask thos
     assert.match(await dig(host(0), ['+short', 'example.org'], '10.0.0.2'), /192\.0\.2\.80/);
     // The upstream fails for this one.
     assert.match(await dig(host(0), ['fail.example.org']), /status: SERVFAIL/);
+    // It speaks for an address of the mesh.
+    assert.match(await dig(host(0), ['rebind.example.org']), /status: SERVFAIL/);
   } finally {
     await upstream.stop();
   }
   assert.match(await dig(host(1), ['+time=5', 'example.org']), /status: SERVFAIL/);
+});
+
+test('a forwarder that hands questions back is found out at once', async () => {
+  const container = host(2).containers[0];
+  assert.ok(container);
+  const gateway = addressOf(2).replace(/\d+$/, '1');
+  const logFile = join(lab.dir, 'forwarder.log');
+  const program = join(import.meta.dirname, '../support/small-resolver.mjs');
+  const forwarder = startProcess(
+    ['nsenter', `--net=/run/netns/${host(2).namespace}`, process.execPath, program, '127.0.0.53', gateway],
+    { logFile },
+  );
+  try {
+    await until('the forwarder listens', { seconds: 10 }, () => forwarder.output().includes('listens'));
+    assert.match(await dig(host(2), ['example.org']), /status: SERVFAIL/);
+    assert.equal(forwarder.output().match(/handed on/g)?.length, 1);
+  } finally {
+    await forwarder.stop();
+  }
 });
 
 test('names go on without the server and over a restart of the agent; nobody outside may ask', async () => {
