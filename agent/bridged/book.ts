@@ -12,11 +12,10 @@ import {
   interfaceAddressSchema,
   splitInterfaceAddress,
 } from '../../shared/net/interface-address.ts';
-import { type SegmentName, type Workload, segmentNameSchema } from '../../shared/workload.ts';
+import { type SegmentName, segmentNameSchema } from '../../shared/workload.ts';
 import { type NamespaceProbe, type Presence, type Target, parseTarget } from '../attach/target.ts';
 import { type Clock, timeOf } from '../clock.ts';
 import type { AttachmentSpec } from '../plan/settings.ts';
-import { nameMembers } from './names.ts';
 
 const savedSchema = z.strictObject({
   format: z.literal(1),
@@ -66,7 +65,8 @@ export interface MemberBook {
   refresh(): Promise<boolean>;
   list(): readonly Member[];
   specs(): AttachmentSpec[];
-  workloads(): Workload[];
+  /** Those that are there. */
+  members(): { readonly text: string; readonly segment: SegmentName }[];
 }
 
 /** Throws `state-corrupt` when `saved` cannot be read. */
@@ -125,7 +125,7 @@ export function openMembers({ clock, probe, seed, saved, save }: MemberOptions):
       }),
     list: () => all,
     specs: () => present().map((one) => specOf(one, seed)),
-    workloads: () => nameMembers(present()),
+    members: () => present().map(({ target, segment }) => ({ text: target.text, segment })),
   };
 }
 

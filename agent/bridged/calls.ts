@@ -14,21 +14,14 @@ export interface MemberCalls {
   list(): AttachmentStatus[];
 }
 
-export function createMemberCalls(
-  book: MemberBook,
-  reconciler: Pick<Reconciler, 'settle'>,
-  /** The book is another one now. */
-  onChange: () => void,
-): MemberCalls {
+export function createMemberCalls(book: MemberBook, reconciler: Pick<Reconciler, 'settle'>): MemberCalls {
   return {
     attach: async (text, wanted) => {
       const one = await book.attach(parseTarget(text), wanted);
-      onChange();
       return readAttached(one, await reconciler.settle());
     },
     detach: async (text, segment) => {
       if (!(await book.detach(parseTarget(text).text, segment))) return false;
-      onChange();
       await reconciler.settle();
       return true;
     },

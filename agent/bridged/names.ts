@@ -3,14 +3,13 @@
  * same container may be a workload on the lease under its own name.
  */
 import { type SegmentName, type Workload, parseLabel } from '../../shared/workload.ts';
-import type { Target } from '../attach/target.ts';
 
 export function nameMembers(
-  members: ReadonlyArray<{ readonly target: Target; readonly segment: SegmentName }>,
+  members: ReadonlyArray<{ readonly text: string; readonly segment: SegmentName }>,
 ): Workload[] {
   const taken = new Set<string>();
-  return members.map(({ target, segment }) => {
-    const base = `${stem(target.text)}-${segment}`;
+  return members.map(({ text, segment }) => {
+    const base = `${stem(text)}-${segment}`;
     let name = base;
     for (let n = 2; taken.has(name); n += 1) name = `${base}-${n}`;
     taken.add(name);

@@ -39,7 +39,9 @@ function planOne(desired: Desired, segment: DesiredSegment, observed: Observed, 
   if (bridge === undefined) {
     sets.push({ kind: 'segment-bridge-create', interfaceName: bridgeName, mark, mtu, why: 'the bridge is missing' });
   } else {
-    const change = linkChange({ name: bridgeName, mark, mtu }, bridge);
+    // The engine's own bridge stays the engine's: it is not marked, and so not removed.
+    const isBorrowed = bridge.alias === undefined && bridge.addresses.length > 0;
+    const change = linkChange({ name: bridgeName, mark, mtu }, isBorrowed ? { ...bridge, alias: mark } : bridge);
     if (change !== undefined) sets.push(change);
   }
   const found = observed.links.get(vxlanName);

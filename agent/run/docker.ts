@@ -3,6 +3,7 @@ import { type Cidr, containsAddress, makeCidr, cidrRange } from '../../shared/ne
 import { isAddress } from '../../shared/net/address.ts';
 import { addressesOf } from '../attach/attachments.ts';
 import { slotOf } from '../attach/slots.ts';
+import { type EngineMembers, engineMembers } from '../bridged/engine.ts';
 import type { WantedNetwork } from '../docker/network.ts';
 import { type Docker, startDocker } from '../docker/room.ts';
 import type { Reconciler } from '../reconcile.ts';
@@ -58,6 +59,11 @@ function networkOf(gateway: string): Cidr {
 export function ownPrefixes({ membership, leases }: Context): readonly Cidr[] {
   const self = membership.self();
   return [...leases(), ...(self?.subnets.map(({ prefix }) => prefix) ?? [])];
+}
+
+/** The engine's networks that are in bridged segments. */
+export function engineMembersOf({ membership, settings }: Context, docker: Pick<Docker, 'networks'>): EngineMembers {
+  return engineMembers(docker.networks(), membership.usable()?.mesh.segments ?? [], settings());
 }
 
 async function hasLink({ system }: Context, linkName: string, subnet: Cidr): Promise<boolean> {

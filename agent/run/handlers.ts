@@ -35,9 +35,7 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
     isMember: () => membership.self() !== undefined,
   });
   const calls = createAttachCalls(context.attachments, works.reconciler, context.leases);
-  const members = createMemberCalls(context.members, works.reconciler, () =>
-    context.workloads.put('bridged', context.members.workloads()),
-  );
+  const members = createMemberCalls(context.members, works.reconciler);
   const docker = createDockerCalls(works.docker, context.choices, () => ownPrefixes(context));
   const names = nameCalls(context, works.names, works.docker);
   return {

@@ -1,5 +1,6 @@
 /** What a pass of the reconciler works on, and what must be written down around it. */
 import { type Address, isAddress } from '../../shared/net/address.ts';
+import { nameMembers } from '../bridged/names.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Names } from '../names/room.ts';
 import { seedOf } from '../leave.ts';
@@ -8,6 +9,7 @@ import { portsOf } from '../plugin/start.ts';
 import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';
 import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
+import { engineMembersOf } from './docker.ts';
 
 /** The rooms whose word a pass goes by; asked when it begins. */
 export interface Rooms {
@@ -41,7 +43,7 @@ export function startPasses(context: Context, { docker, names }: Rooms, onNews: 
 /** Undefined while there is nothing to work on. */
 async function readInputs(
   context: Context,
-  docker: Pick<Docker, 'facts'>,
+  docker: Pick<Docker, 'facts' | 'networks'>,
   names: Pick<Names, 'resolvers'>,
 ): Promise<Inputs | undefined> {
   const { membership, attachments, members, workloads, plugin, cni, agent, link, host, leases, settings } = context;
@@ -51,7 +53,7 @@ async function readInputs(
   await members.refresh();
   await cni.refresh();
   workloads.put('cni', cni.workloads());
-  workloads.put('bridged', members.workloads());
+  workloads.put('bridged', nameMembers([...members.members(), ...engineMembersOf(context, docker).members]));
   const serverAddress = link.path()?.server ?? literalServer(host);
   const known = serverAddress === undefined ? settings() : { ...settings(), serverAddress };
   return {

@@ -14,7 +14,7 @@ import { watchKernel } from '../system/monitor.ts';
 import { type Account, createAccount } from './account.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Context } from './context.ts';
-import { startDockerRoom } from './docker.ts';
+import { engineMembersOf, startDockerRoom } from './docker.ts';
 import { listen } from './listen.ts';
 import { startNameRoom } from './names.ts';
 import { createNews } from './news.ts';
@@ -52,7 +52,8 @@ export function startWorks(context: Context): Works {
     reconciler,
     engine: () => docker.engine(),
   });
-  const account = createAccount(context, reconciler, [docker, plugin, names], docker);
+  const bridged = { faults: () => engineMembersOf(context, docker).faults };
+  const account = createAccount(context, reconciler, [docker, bridged, plugin, names], docker);
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));

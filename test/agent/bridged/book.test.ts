@@ -43,7 +43,7 @@ test('a member is told to the mesh without addresses, and has inside those it wa
   const book = open();
   await join(book, 'netns:web', 'lan', 'eth1', '192.168.5.2/24', 'fd00:5::2/64');
   assert.deepEqual(
-    book.workloads().map(({ name, segment, addresses }) => [name, segment, addresses]),
+    nameMembers(book.members()).map(({ name, segment, addresses }) => [name, segment, addresses]),
     [['web-lan', 'lan', []]],
   );
   const [spec] = book.specs();
@@ -98,21 +98,21 @@ test('a restarted agent knows its members; a process that ended is none, a names
   add('pid:77', 'p2', '2000');
   present.delete('netns:a');
   assert.equal(await again.refresh(), true);
-  assert.deepEqual(again.workloads(), []);
+  assert.deepEqual(again.members(), []);
   assert.deepEqual(
     again.list().map(({ target }) => target.text),
     ['netns:a'],
   );
   add('netns:a');
   await again.refresh();
-  assert.equal(again.workloads().length, 1);
+  assert.equal(again.members().length, 1);
   assert.equal(await again.refresh(), false);
 });
 
 test('names are labels, whatever the target is called, and no two are the same', () => {
   const segment = parseSegmentName('a'.repeat(31));
   const targets = ['pid:12', 'netns:Web.1', 'netns:/run/netns/web-1', 'netns:___', `netns:${'x-'.repeat(30)}y`];
-  const names = nameMembers(targets.map((text) => ({ target: parseTarget(text), segment }))).map(({ name }) => name);
+  const names = nameMembers(targets.map((text) => ({ text: parseTarget(text).text, segment }))).map(({ name }) => name);
   assert.equal(names[0], `pid-12-${segment}`);
   assert.equal(names[1], `web-1-${segment}`);
   assert.equal(new Set(names).size, names.length);

@@ -108,6 +108,21 @@ test('a bridge that others still have ports in is left to them', async () => {
   assert.deepEqual(ofSegments((await agent.pass(meshWith({}, inLan))).steps), ['link-remove wx-4097']);
 });
 
+test('a bridge that the engine made is used and never marked, so it stays the engine’s', async () => {
+  const { agent, host } = memberHost('lan');
+  host.main.addLink('wb-4097', 'bridge', { mtu: 1500 });
+  host.hand('ip link set dev wb-4097 up');
+  host.hand('ip addr add 192.168.77.65/24 dev wb-4097');
+  const { result } = await agent.pass(meshWith({}, inLan));
+  assert.deepEqual(result.failures, []);
+  assert.deepEqual((await agent.pass(meshWith({}, inLan))).steps, []);
+  assert.equal(host.main.links.get('wx-4097')?.master, 'wb-4097');
+  agent.workloads = [];
+  await agent.pass(meshWith({}, inLan));
+  const { alias, addresses } = host.main.links.get('wb-4097') ?? {};
+  assert.deepEqual([alias, addresses], [undefined, ['192.168.77.65/24']]);
+});
+
 test('what somebody deletes or alters comes back', async () => {
   const { agent, host } = memberHost('lan');
   const map = meshWith({}, inLan);
