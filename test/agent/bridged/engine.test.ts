@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { engineMembers } from '../../../agent/bridged/engine.ts';
-import type { Network } from '../../../agent/docker/api.ts';
+import { type Network, networkSchema } from '../../../agent/docker/api.ts';
 import { segmentSchema } from '../../../shared/workload.ts';
 
 const segments = [
@@ -10,7 +10,7 @@ const segments = [
 ];
 
 function network(name: string, segment: string, bridge: string | undefined, driver = 'bridge'): Network {
-  return {
+  return networkSchema.parse({
     Id: 'a'.repeat(64),
     Name: name,
     Driver: driver,
@@ -18,7 +18,7 @@ function network(name: string, segment: string, bridge: string | undefined, driv
     Options: bridge === undefined ? {} : { 'com.docker.network.bridge.name': bridge },
     EnableIPv6: false,
     IPAM: { Config: [] },
-  } as Network;
+  });
 }
 
 test('a network with the label on the segment’s bridge is a member; on another bridge it is told which one to take', () => {
