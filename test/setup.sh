@@ -19,6 +19,7 @@ main() {
   install_packages
   build
   make_image
+  fetch_later_engine
   if [ "$extra" = kernel ]; then fetch_kernel; fi
 }
 
@@ -105,23 +106,23 @@ install_wireguard_go() {
   refresh_apt
   if is_recent "$(apt-cache policy wireguard-go | sed -n 's/^ *Candidate: //p')"; then
     unpack_wireguard_go
-  elif use_backports && is_recent "$(apt-cache policy wireguard-go | sed -n 's/^ *Candidate: //p')"; then
+  elif use_suite "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")-backports" &&
+    is_recent "$(apt-cache policy wireguard-go | sed -n 's/^ *Candidate: //p')"; then
     unpack_wireguard_go
   else
-    unset APT_CONFIG
+    leave_suite
     say 'no wireguard-go of 2023 or later found in Debian or its backports; taking an older one, which is 4-5 times slower'
     quietly env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends wireguard-go
   fi
-  unset APT_CONFIG
-  if [ -n "${private:-}" ]; then rm -rf "$private"; fi
+  leave_suite
 }
 
 is_recent() { [ -n "$1" ] && [ "$1" != '(none)' ] && dpkg --compare-versions "$1" ge 0.0.20230101; }
 
 # An apt configuration of its own, for one suite more, made from the machine's own source of Debian.
-use_backports() {
+use_suite() {
   suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-  source=$(debian_source "$suite")
+  source=$(debian_source "$suite" "$1")
   if [ -z "$suite" ] || [ -z "$source" ]; then return 1; fi
   private=$(mktemp -d)
   mkdir -p "$private/state/lists/partial" "$private/cache/archives/partial"
@@ -139,15 +140,21 @@ CONF
   apt-get update >/dev/null 2>&1
 }
 
-# Prints "deb [options] URI SUITE-backports main", from one-line sources or deb822 ones.
+leave_suite() {
+  unset APT_CONFIG
+  if [ -n "${private:-}" ]; then rm -rf "$private"; fi
+  private=
+}
+
+# Prints "deb [options] URI WANTED main", from one-line sources or deb822 ones that have SUITE: debian_source SUITE WANTED
 debian_source() {
   for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    if [ -r "$list" ]; then sed -n "s/^deb  *\(.*\)  *$1  *.*main.*/deb \1 $1-backports main/p" "$list"; fi
+    if [ -r "$list" ]; then sed -n "s/^deb  *\(.*\)  *$1  *.*main.*/deb \1 $2 main/p" "$list"; fi
   done | head -n 1 | grep . && return
   for list in /etc/apt/sources.list.d/*.sources; do
     if [ -r "$list" ]; then
-      awk -v suite="$1" '
-        function flush() { if (fits && uri != "") { printf "deb %s%s %s-backports main\n", key == "" ? "" : "[signed-by=" key "] ", uri, suite; exit }; fits = 0; uri = key = "" }
+      awk -v suite="$1" -v wanted="$2" '
+        function flush() { if (fits && uri != "") { printf "deb %s%s %s main\n", key == "" ? "" : "[signed-by=" key "] ", uri, wanted; exit }; fits = 0; uri = key = "" }
         /^$/ { flush() }
         /^URIs:/ { uri = $2 }
         /^Signed-By:/ { key = $2 }
@@ -208,6 +215,34 @@ make_image() {
   mv .cache/docker/image.tar.new .cache/docker/image.tar
   rm -rf "$work"
 }
+
+# Docker 28 or later for the tests, beside Debian 12's own 20.10: from sid, unpacked here, nothing is installed. Its
+# programs need no more than Debian 12's libc, but for runc, which is the machine's own.
+fetch_later_engine() {
+  if [ -x .cache/docker/28/bin/dockerd ]; then return; fi
+  can_install || fail 'fetching a later Docker engine for the tests needs root and apt-get'
+  work=.cache/docker/28.new
+  rm -rf "$work"
+  mkdir -p "$work/deb" "$work/bin"
+  if use_suite sid && is_later_engine "$(apt-cache policy docker.io | sed -n 's/^ *Candidate: //p')" &&
+    (cd "$work/deb" && apt-get download docker.io/sid docker-cli/sid containerd/sid tini-static/sid >/dev/null 2>&1); then
+    say 'unpacking a later Docker engine'
+    for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+    for program in sbin/dockerd sbin/docker-proxy bin/containerd bin/containerd-shim-runc-v2 bin/ctr bin/docker; do
+      ln -s "../root/usr/$program" "$work/bin/${program#*/}"
+    done
+    ln -s ../root/usr/bin/tini-static "$work/bin/docker-init"
+    ln -s "$(PATH=$PATH:/usr/sbin:/sbin command -v runc)" "$work/bin/runc"
+    rm -rf "$work/deb" .cache/docker/28
+    mv "$work" .cache/docker/28
+  else
+    say 'no Docker 28 or later can be had from Debian sid: the tests that need it are skipped'
+    rm -rf "$work"
+  fi
+  leave_suite
+}
+
+is_later_engine() { [ -n "$1" ] && [ "$1" != '(none)' ] && dpkg --compare-versions "$1" ge 28; }
 
 # A kernel that has WireGuard and 9p, and a static busybox for its initramfs; unpacked here, nothing is installed.
 fetch_kernel() {

@@ -16,6 +16,8 @@ export interface Slots {
    */
   take(leases: readonly Cidr[], wanted?: number): number;
   settle(slot: number): void;
+  /** All slots in use, and those that are being taken. */
+  used(): ReadonlySet<number>;
   /** True from now on: the upper half of the lease is the engine's, and not given out here. */
   shareWithEngine(isShared: boolean): void;
   /** True for a slot that the engine may give out by itself. */
@@ -37,6 +39,7 @@ export function createSlots(): Slots {
       pending.add(slot);
       return slot;
     },
+    used,
     settle: (slot) => pending.delete(slot),
     shareWithEngine: (shared) => (isShared = shared),
     isEngines: (leases, slot) =>

@@ -95,7 +95,12 @@ export const inspectContainer = (engine: Engine, name: string) =>
 export const listNetworks = (engine: Engine) => engine.get('/networks', z.array(networkSchema));
 export const createNetwork = (engine: Engine, body: unknown) => engine.post('/networks/create', body, createdSchema);
 export const removeNetwork = (engine: Engine, id: string) => engine.remove(`/networks/${encodeURIComponent(id)}`);
-export const eventsPath = `/events?${filters({ type: ['container', 'network'] })}`;
+/** Not what an engine says of each health check and `exec`, which would be a look each. */
+const heardEvents = [
+  ...['start', 'die', 'stop', 'pause', 'unpause', 'rename', 'update', 'health_status', 'destroy'],
+  ...['create', 'connect', 'disconnect', 'remove'],
+];
+export const eventsPath = `/events?${filters({ type: ['container', 'network'], event: heardEvents })}`;
 
 /** Docker's own grammar of container names and ids. */
 export const isContainerName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(text);

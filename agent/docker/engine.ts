@@ -58,19 +58,7 @@ export function createEngine(socketPath: string, version: string | undefined): E
 function send(call: ClientRequest, body: unknown, socketPath: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     call.on('response', resolve);
-    call.on('error', (cause: NodeJS.ErrnoException) =>
-      reject(
-        cause instanceof WarrenError
-          ? cause
-          : new WarrenError(
-              'unreachable',
-              `no container engine answers on ${socketPath} (${cause.code ?? cause.message})`,
-              {
-                cause,
-              },
-            ),
-      ),
-    );
+    call.on('error', (cause: NodeJS.ErrnoException) => reject(unreachable(cause, `on ${socketPath}`)));
     if (body === undefined) return call.end();
     const text = JSON.stringify(body);
     call.setHeader('content-type', 'application/json');
@@ -85,12 +73,24 @@ async function readReply(reply: IncomingMessage, what: string): Promise<unknown>
   return text === '' ? undefined : readJson(text, what);
 }
 
+const unreachable = (cause: NodeJS.ErrnoException, where: string): WarrenError =>
+  cause instanceof WarrenError
+    ? cause
+    : new WarrenError('unreachable', `no container engine answers ${where} (${cause.code ?? cause.message})`, {
+        cause,
+      });
+
+/** Throws `unreachable` when the engine ends in the middle of what it says. */
 async function readText(reply: IncomingMessage): Promise<string> {
   let text = '';
   reply.setEncoding('utf8');
-  for await (const chunk of reply as AsyncIterable<string>) {
-    text += chunk;
-    if (text.length > maxReplyChars) throw new WarrenError('command-failed', 'the container engine answers too much');
+  try {
+    for await (const chunk of reply as AsyncIterable<string>) {
+      text += chunk;
+      if (text.length > maxReplyChars) throw new WarrenError('command-failed', 'the container engine answers too much');
+    }
+  } catch (cause) {
+    throw unreachable(cause instanceof Error ? cause : new Error(String(cause)), 'to the end');
   }
   return text;
 }

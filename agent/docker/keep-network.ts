@@ -1,5 +1,6 @@
 /** Makes Warren's network of the engine what it should be, and says what came of it. */
 import type { Logger } from 'pino';
+import type { Address } from '../../shared/net/address.ts';
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { Fault } from '../failures.ts';
 import { type Network, createNetwork, listNetworks, listUsers, removeNetwork } from './api.ts';
@@ -18,7 +19,7 @@ export interface Kept {
 
 export interface KeepOptions {
   readonly wanted: () => WantedNetwork | undefined;
-  readonly taken: () => readonly string[];
+  readonly taken: () => readonly Address[];
 }
 
 export async function keepNetwork(engine: Engine, { wanted, taken }: KeepOptions, log: Logger): Promise<Kept> {
@@ -38,7 +39,7 @@ export async function keepNetwork(engine: Engine, { wanted, taken }: KeepOptions
   return kept(want, await listNetworks(engine), undefined);
 }
 
-async function take(engine: Engine, step: NetworkStep, want: WantedNetwork, taken: readonly string[]): Promise<void> {
+async function take(engine: Engine, step: NetworkStep, want: WantedNetwork, taken: readonly Address[]): Promise<void> {
   switch (step.kind) {
     case 'network-remove':
       return removeNetwork(engine, step.id);

@@ -4,7 +4,8 @@
  * removed (seen with 20.10 and 28.5; a bridge that it finds missing it makes itself, and the agent marks that one).
  * Masquerading is off, because the agent's own rules do it for what leaves the mesh only.
  */
-import { type Cidr, addressAt, cidrFamily } from '../../shared/net/cidr.ts';
+import type { Address } from '../../shared/net/address.ts';
+import { type Cidr, addressAt, cidrFamily, cidrRange, containsAddress, makeCidr } from '../../shared/net/cidr.ts';
 import type { HostId } from '../../shared/names.ts';
 import { upperHalf } from '../attach/slots.ts';
 import type { Network } from './api.ts';
@@ -82,11 +83,11 @@ function differences(wanted: WantedNetwork, network: Network): Difference[] {
 }
 
 /** Docker 20.10 takes no IPv6 range of 2^63 addresses ("invalid bit range"); this one lies beyond every slot. */
-const rangeOf = (lease: Cidr): string =>
-  cidrFamily(lease) === 4 ? upperHalf(lease) : `${addressAt(lease, 65_536n)}/112`;
+const rangeOf = (lease: Cidr): Cidr =>
+  cidrFamily(lease) === 4 ? upperHalf(lease) : makeCidr(6, cidrRange(lease).first + 65_536n, 112);
 
-/** Body of `POST /networks/create`. `taken`: addresses in the engine's range that somebody else holds. */
-export function createBody(wanted: WantedNetwork, taken: readonly string[]): unknown {
+/** Body of `POST /networks/create`. `taken`: addresses of the lease that somebody else holds. */
+export function createBody(wanted: WantedNetwork, taken: readonly Address[]): unknown {
   const hasIpv6 = wanted.leases.some((lease) => cidrFamily(lease) === 6);
   return {
     Name: wanted.name,
@@ -99,9 +100,9 @@ export function createBody(wanted: WantedNetwork, taken: readonly string[]): unk
         Subnet: lease,
         IPRange: rangeOf(lease),
         Gateway: addressAt(lease, 1n),
-        ...(cidrFamily(lease) === 4 && taken.length > 0
-          ? { AuxiliaryAddresses: Object.fromEntries(taken.map((address, i) => [`warren-${i}`, address])) }
-          : {}),
+        AuxiliaryAddresses: Object.fromEntries(
+          taken.filter((one) => containsAddress(rangeOf(lease), one)).map((one, i) => [`warren-${i}`, one]),
+        ),
       })),
     },
     Options: {

@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { AdvertisedRoute } from '../../shared/network-map.ts';
+import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Workload } from '../../shared/workload.ts';
 import { asWarrenError } from '../../shared/errors.ts';
@@ -33,7 +34,7 @@ export interface DockerOptions {
   /** Networks that the user had join by command, by name. */
   readonly choices: Choices;
   /** Addresses of the lease that others of this host hold. */
-  readonly taken: () => readonly string[];
+  readonly taken: () => readonly Address[];
   /** True where a link of this name with an address of this subnet is in the agent's own network namespace. */
   readonly isHere: (linkName: string, subnet: Cidr) => Promise<boolean>;
   readonly onWorkloads: (workloads: readonly Workload[]) => void;
@@ -102,6 +103,8 @@ export function startDocker(options: DockerOptions): Docker {
   const round = async (): Promise<void> => {
     if (options.socketPath === undefined || stopped.signal.aborted) return;
     try {
+      // What happened while no engine was listened to is known to nobody.
+      if (connection === undefined) book.forget();
       connection ??= await connectEngine(options.socketPath, options.isHere, {
         onEvent: (event) => {
           if (book.hear(event)) options.onChange();

@@ -1,7 +1,7 @@
 /** The container room of a running agent, joined to the rest: what it goes by, and who hears of it. */
 import { type Cidr, containsAddress, makeCidr, cidrRange } from '../../shared/net/cidr.ts';
-import { isAddress } from '../../shared/net/address.ts';
-import { addressesOf } from '../attach/attachments.ts';
+import { type Address, isAddress } from '../../shared/net/address.ts';
+import { isSlotWithin, slotAddress } from '../attach/ipam.ts';
 import { slotOf } from '../attach/slots.ts';
 import { type EngineMembers, engineMembers } from '../bridged/engine.ts';
 import type { WantedNetwork } from '../docker/network.ts';
@@ -23,7 +23,7 @@ export function startDockerRoom(
     socketPath: agent.dockerSocket,
     wanted: () => wantedNetwork(context, reconciler),
     own: () => ownPrefixes(context),
-    taken: () => attachments.list().flatMap((one) => addressesOf(one, leases())),
+    taken: () => takenAddresses(context),
     isHere: (linkName, subnet) => hasLink(context, linkName, subnet),
     onWorkloads: (list) => workloads.put('docker', list),
     onShared: (isShared) => slots.shareWithEngine(isShared),
@@ -31,6 +31,14 @@ export function startDockerRoom(
   });
   slots.addBook(() => docker.addresses().flatMap((text) => (isAddress(text) ? (slotOf(leases(), text) ?? []) : [])));
   return docker;
+}
+
+/** Of attachments, plugins and CNI, in the first lease (IPv4), which is where the engine's range meets their slots. */
+function takenAddresses({ slots, attachments, leases }: Context): Address[] {
+  const [lease] = leases();
+  if (lease === undefined) return [];
+  const used = new Set([...slots.used(), ...attachments.list().map(({ slot }) => slot)]);
+  return [...used].filter((slot) => isSlotWithin([lease], slot)).map((slot) => slotAddress(lease, slot));
 }
 
 /** Undefined until the bridge is there with its addresses: the engine would make one of its own. */

@@ -22,3 +22,13 @@ export function engineOf(version: '20' | '28'): Engine {
   if (!existsSync(join(bin, 'dockerd'))) throw new Error(`${bin} holds no Docker engine; run sh test/setup.sh`);
   return { docker: join(bin, 'docker'), path: bin, imageFile };
 }
+
+/** Why the engine cannot be had; undefined where it can. */
+export function whyNoEngine(version: '20' | '28'): string | undefined {
+  try {
+    engineOf(version);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
