@@ -96,10 +96,8 @@ export const listNetworks = (engine: Engine) => engine.get('/networks', z.array(
 export const createNetwork = (engine: Engine, body: unknown) => engine.post('/networks/create', body, createdSchema);
 export const removeNetwork = (engine: Engine, id: string) => engine.remove(`/networks/${encodeURIComponent(id)}`);
 /** Not what an engine says of each health check and `exec`, which would be a look each. */
-const heardEvents = [
-  ...['start', 'die', 'stop', 'pause', 'unpause', 'rename', 'update', 'health_status', 'destroy'],
-  ...['create', 'connect', 'disconnect', 'remove'],
-];
+const heardEvents =
+  'start die stop pause unpause rename update health_status create destroy connect disconnect remove'.split(' ');
 export const eventsPath = `/events?${filters({ type: ['container', 'network'], event: heardEvents })}`;
 
 /** Docker's own grammar of container names and ids. */

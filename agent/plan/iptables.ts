@@ -69,7 +69,9 @@ function wanted(wish: IptablesWish | undefined, family: Family, seen: Seen): Rea
       `-i ${bridge} -j ACCEPT`,
       `-o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
     ]);
-    chains.set('filter FORWARD', { head: hasEngine ? [] : [published, ...between], tail: outside });
+    // `iptables -F` takes the jump away with which the engine asks DOCKER-USER, until the engine is started again.
+    const isAsked = seen.chains.get('filter FORWARD')?.some(({ specification }) => specification === '-j DOCKER-USER');
+    chains.set('filter FORWARD', { head: isAsked === true ? [] : [published, ...between], tail: outside });
   }
   if (seen.inputPolicy !== 'ACCEPT') {
     const names = bridges.flatMap((bridge) =>

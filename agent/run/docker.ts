@@ -15,7 +15,7 @@ export function startDockerRoom(
   reconciler: Pick<Reconciler, 'reached'>,
   onChange: () => void,
 ): Docker {
-  const { agent, clock, log, workloads, slots, attachments, leases, choices } = context;
+  const { agent, clock, log, workloads, slots, leases, choices } = context;
   const docker = startDocker({
     clock,
     log,

@@ -137,3 +137,13 @@ test('frames of a bridged segment pass a FORWARD and an INPUT that drop', () => 
   assert.match(input, /-I INPUT 1 -i warren0 -p udp -m udp --dport 4789 .*-j ACCEPT/);
   assert.doesNotMatch(stepsFor(strict, 4, { ...wish, hasEngine: false }).join(''), /4789|wb-/);
 });
+
+test('where nobody asks DOCKER-USER any more, as after iptables -F, the way stands at the head of FORWARD until it is asked', () => {
+  const flushed = dockers.replaceAll(/^-A (FORWARD|DOCKER-USER) .*\n/gm, '');
+  const [input = ''] = stepsFor(flushed, 4);
+  assert.match(input, /^-I FORWARD 1 -i warren0 -o warren-br .*-j ACCEPT$/m);
+  const mended = restore(flushed, input);
+  assert.deepEqual(stepsFor(mended, 4), []);
+  const [back = ''] = stepsFor(mended.replace(/^-A FORWARD/m, '-A FORWARD -j DOCKER-USER\n-A FORWARD'), 4);
+  assert.match(back, /^-D FORWARD -i warren0 -o warren-br/m);
+});
