@@ -27,6 +27,7 @@ const entries: Readonly<Record<string, Entry>> = {
   env: { summary: 'a service as the variables of Docker’s links', load: () => import('./host/env.ts') },
   docker: { summary: 'networks of this host’s container engine on the mesh', load: () => import('./host/docker.ts') },
   cni: { summary: 'the CNI plugin for container runtimes; install', load: () => import('./host/cni.ts') },
+  flannel: { summary: 'what flannel did for Docker, out of subnet.env', load: () => import('./host/flannel.ts') },
   host: { summary: 'list, show, change, approve and remove hosts', load: () => import('./admin/host.ts') },
   subnet: { summary: 'list, approve, reject and remove advertised subnets', load: () => import('./admin/subnet.ts') },
   publish: { summary: 'publish a service on ports of hosts', load: () => import('./admin/publish.ts') },
