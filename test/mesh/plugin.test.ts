@@ -34,7 +34,20 @@ const at = (i: number): { host: LabHost; engine: LabDocker } => {
 
 async function run(i: number, name: string, ...args: string[]): Promise<DockerContainer> {
   const { engine } = at(i);
-  await engine.docker(['run', '-d', '--name', name, '--network', 'mesh', ...args, image, 'sleep', '100000']);
+  await engine.docker([
+    'run',
+    '-d',
+    '--stop-timeout',
+    '1',
+    '--name',
+    name,
+    '--network',
+    'mesh',
+    ...args,
+    image,
+    'sleep',
+    '100000',
+  ]);
   return inspect(engine, name);
 }
 

@@ -51,7 +51,8 @@ export async function makeDocker(host: LabHost, version: '20' | '28' = '20'): Pr
     socket,
     pluginDir: join(dir, 'run/plugins'),
     async start(...flags) {
-      rmSync(join(dir, 'docker.pid'), { force: true });
+      // What a killed daemon left: it would wait for a containerd that is a zombie until somebody reaps it.
+      for (const file of ['docker.pid', 'exec/containerd/containerd.pid']) rmSync(join(dir, file), { force: true });
       daemon = startProcess(['nsenter', `--target=${keeper.pid}`, '--net', '--mount', ...daemonArgv(dir, flags)], {
         logFile: join(dir, 'dockerd.log'),
         env,
