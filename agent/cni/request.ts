@@ -115,7 +115,7 @@ export function readRequest(env: Environment, input: string): CniRequest {
     addresses: readAddresses(runtime.ips ?? args.get('IP')?.split(',') ?? []),
     mac: readMac(runtime.mac ?? args.get('MAC')),
     name: labelOf(args.get('K8S_POD_NAME') ?? ''),
-    services: servicesOf(runtime.aliases?.[config.name] ?? []),
+    services: servicesOf(runtime.aliases?.[config.name] ?? [], env['CNI_CONTAINERID'] ?? ''),
     path: (env['CNI_PATH'] ?? '').split(':').filter((one) => one.startsWith('/')),
   };
 }
@@ -193,9 +193,10 @@ function labelOf(text: string): Label | undefined {
   }
 }
 
-/** Aliases that fit no zone are nobody's names; the container starts all the same. */
-function servicesOf(aliases: readonly string[]): Label[] {
-  return [...new Set(aliases.flatMap((alias) => labelOf(alias) ?? []))].slice(0, 16);
+/** Not the short id that podman adds. Aliases that fit no zone are nobody's names; the container starts all the same. */
+function servicesOf(aliases: readonly string[], containerId: string): Label[] {
+  const named = aliases.filter((alias) => !containerId.startsWith(alias));
+  return [...new Set(named.flatMap((alias) => labelOf(alias) ?? []))].slice(0, 16);
 }
 
 /** The version an error is told in: that of the configuration, as far as it can be read. */

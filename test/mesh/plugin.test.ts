@@ -64,8 +64,8 @@ const ports = async (i: number): Promise<string> =>
   (await at(i).host.run(['ip', '-o', 'link', 'show', 'type', 'veth'])).stdout.replaceAll(/^.*eth0.*\n?/gm, '').trim();
 
 test('a network of the driver, made on each host, is one network over all hosts, in both families', async () => {
-  for (const { docker } of engines) {
-    await docker(['network', 'create', '-d', 'warren', '--ipam-driver', 'warren', '--ipv6', 'mesh']);
+  for (const engine of engines) {
+    await engine.docker(['network', 'create', '-d', 'warren', '--ipam-driver', 'warren', '--ipv6', 'mesh']);
   }
   const [one, two] = [await run(0, 'one'), await run(1, 'two')];
   assert.equal(one.addresses.length, 2);
