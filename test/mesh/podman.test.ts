@@ -16,7 +16,7 @@ let lab: Lab;
 interface Podman {
   readonly host: LabHost;
   readonly cni: LabCni;
-  podman(...args: string[]): Promise<CommandResult>;
+  readonly podman: (...args: string[]) => Promise<CommandResult>;
 }
 const podmen: Podman[] = [];
 
