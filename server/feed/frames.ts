@@ -33,7 +33,7 @@ const mapAge = 2_000;
 /** Deltas kept of one revision; agents come back from few different ones. */
 const maxDeltas = 256;
 /** Hosts read between two turns of the event loop. */
-const rowsPerTurn = 500;
+const rowsPerTurn = 100;
 
 export function createFrames(store: Store, clock: { now(): number }): Frames {
   let deltasAt = -1;
@@ -94,11 +94,18 @@ async function makeDelta(store: Store, from: number): Promise<Frame | undefined>
   return { bytes, cursor: { epoch: changes.epoch, revision: changes.revision } };
 }
 
+/** The JSON is made part by part, so that a mesh of many containers never holds everybody else up. */
 async function makeMap(store: Store): Promise<Frame> {
-  const map = await readMap(store);
-  const { epoch, revision } = map;
-  const json = JSON.stringify(map);
+  const parts: Buffer[] = [];
+  const head = await readRecords(store, (records) => {
+    const text = records.map((record) => JSON.stringify(record)).join();
+    parts.push(Buffer.from(parts.length === 0 ? text : `,${text}`));
+  });
+  const { epoch, revision } = head;
+  const opening = JSON.stringify({ ...head, hosts: [] }).slice(0, -2);
+  const json = Buffer.concat([Buffer.from(opening), ...parts, Buffer.from(']}')]);
   if (json.length <= gzipMapBytes) {
+    const map = JSON.parse(json.toString('utf8')) as NetworkMap;
     return { bytes: Buffer.from(encodeFrame({ kind: 'map', map })), cursor: { epoch, revision } };
   }
   const zipped = await promisify(gzip)(json, { level: 1 });
@@ -108,18 +115,28 @@ async function makeMap(store: Store): Promise<Frame> {
 
 /** The whole map at one revision, from the store. */
 export async function readMap(store: Store): Promise<NetworkMap> {
+  const hosts: HostRecord[] = [];
+  const head = await readRecords(store, (records) => void hosts.push(...records));
+  return { ...head, hosts };
+}
+
+/** Hands on the records of one revision in order of id, some at each turn of the event loop, never none. */
+async function readRecords(
+  store: Store,
+  take: (records: readonly HostRecord[]) => void,
+): Promise<Omit<NetworkMap, 'hosts'>> {
   return store.snapshot(async (db) => {
     const { epoch, revision } = await readMeta(db);
     const mesh = await readMeshSettings(db);
-    const hosts: HostRecord[] = [];
     let last = '';
     for (;;) {
       const rows = await readActiveRows(db, last, rowsPerTurn);
-      hosts.push(...buildRecords(rows));
+      const records = buildRecords(rows);
+      if (records.length > 0) take(records);
       if (rows.length < rowsPerTurn) break;
       last = rows.at(-1)?.id ?? '';
       await nextTurn();
     }
-    return { epoch, revision, mesh, hosts };
+    return { epoch, revision, mesh };
   });
 }

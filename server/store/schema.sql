@@ -71,7 +71,7 @@ CREATE TABLE host (
 ) STRICT;
 CREATE INDEX host_by_age ON host (created_at, id);
 CREATE INDEX host_by_map_revision ON host (map_revision);
-CREATE INDEX host_by_state ON host (state);
+CREATE INDEX host_by_state ON host (state, id);
 CREATE INDEX host_by_token ON host (token_id);
 
 CREATE TABLE tombstone (

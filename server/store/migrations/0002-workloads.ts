@@ -3,6 +3,10 @@ export const workloads = `
 ALTER TABLE host ADD COLUMN workloads TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(workloads));
 ALTER TABLE meta ADD COLUMN domain TEXT NOT NULL DEFAULT 'warren.internal';
 
+-- Maps and lists are read by state in order of id; without the id each part of one would sort all hosts anew.
+DROP INDEX host_by_state;
+CREATE INDEX host_by_state ON host (state, id);
+
 CREATE TABLE publication (
   id TEXT PRIMARY KEY,
   service TEXT NOT NULL,
