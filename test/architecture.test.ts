@@ -54,7 +54,17 @@ const rules: Rule[] = [
     why: 'SQL only in server/store/',
   },
   {
-    from: ['agent/plan/', 'server/netmap/', 'server/policy/', 'server/ipam/', 'server/discovery/'],
+    from: [
+      'agent/plan/',
+      'agent/names/zone.ts',
+      'agent/names/link-variables.ts',
+      'agent/docker/containers.ts',
+      'agent/docker/network.ts',
+      'server/netmap/',
+      'server/policy/',
+      'server/ipam/',
+      'server/discovery/',
+    ],
     to: ['node:', 'pino', 'execa', 'kysely'],
     why: 'these decide: no clock, no I/O, no logger',
   },
@@ -62,6 +72,11 @@ const rules: Rule[] = [
     from: ['agent/plan/'],
     to: ['agent/system/', 'agent/local/', 'agent/attach/', 'agent/run.ts', 'agent/apply.ts', 'agent/observe.ts'],
     why: 'plan knows only what it is given',
+  },
+  {
+    from: ['agent/docker/', 'agent/names/'],
+    to: ['agent/system/', 'agent/apply/', 'agent/apply.ts', 'agent/observe.ts', 'agent/local/client.ts'],
+    why: 'these rooms know the engine and the zone; the kernel is the reconciler’s',
   },
   {
     from: ['agent/system/'],

@@ -388,6 +388,7 @@ uninstall() {
   rm -f "$bin" "$bin.new"
   rm -rf "$lib" "$state" "$runtime"
   rmdir /run/wireguard 2>/dev/null || true
+  rmdir /run/docker/plugins /run/docker 2>/dev/null || true
   rmdir "$config" 2>/dev/null || true
   [ ! -d "$config" ] || say "your own files in $config stay"
   say 'removed; packages of the distribution (wireguard-tools, nftables, iproute2, ...) stay'
