@@ -46,6 +46,8 @@ export interface WireFact {
 
 export interface Facts {
   readonly hosts: readonly HostFact[];
+  /** What the containers are. */
+  readonly containers: string;
   /** Seconds from the start of the last `warren join` until a container on that host reached those of all others. */
   readonly joinToPacketSeconds: number;
   readonly backend: string;

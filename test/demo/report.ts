@@ -41,6 +41,7 @@ function latencyTable(paths: readonly PathFact[], family: 4 | 6, display: Displa
 function factLines(facts: Facts): string[] {
   const reached = facts.paths.filter((path) => path.isReached && path.isRealSource).length;
   return [
+    ['containers', facts.containers],
     ['WireGuard', facts.backend],
     ['paths that work', `${reached} of ${facts.paths.length}, each with its real source address`],
     ['last join to its container reaching all others', `${facts.joinToPacketSeconds.toFixed(1)} s`],

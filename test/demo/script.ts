@@ -4,6 +4,7 @@ import { type Recording, countKinds, startCapture } from '../support/capture.ts'
 import type { LabContainer } from '../support/lab-container.ts';
 import type { LabHost } from '../support/lab-host.ts';
 import { type Lab, waitForPaths } from '../support/lab.ts';
+import { type ContainerKind, chooseContainers } from './containers.ts';
 import type { Display } from './display.ts';
 import type { DisturbanceFact, Facts, HostFact, WireFact } from './facts.ts';
 import { measureLoss, measurePaths, measureThroughput } from './measure.ts';
@@ -13,7 +14,7 @@ const marker = 'IN-CLEAR-INSIDE!';
 /** Runs all of it on a lab whose server is up. */
 export async function tellStory(lab: Lab, display: Display): Promise<Facts> {
   const building = await startCapture(lab.underlay.router, join(lab.dir, 'underlay-1.pcap'));
-  const joinToPacketSeconds = await buildMesh(lab, display);
+  const { joinToPacketSeconds, kind } = await buildMesh(lab, display);
   const containers = lab.hosts.flatMap((host) => host.containers);
 
   display.heading('Who reaches whom');
@@ -39,6 +40,7 @@ export async function tellStory(lab: Lab, display: Display): Promise<Facts> {
   const hosts = lab.hosts.map(readHost);
   return {
     hosts,
+    containers: kind.what(),
     joinToPacketSeconds,
     backend: await backendOf(lab.hosts[0]),
     paths,
@@ -49,7 +51,7 @@ export async function tellStory(lab: Lab, display: Display): Promise<Facts> {
   };
 }
 
-async function buildMesh(lab: Lab, display: Display): Promise<number> {
+async function buildMesh(lab: Lab, display: Display): Promise<{ joinToPacketSeconds: number; kind: ContainerKind }> {
   display.heading('Three hosts join');
   const token = await display.step(
     'warren token create',
@@ -57,34 +59,50 @@ async function buildMesh(lab: Lab, display: Display): Promise<number> {
     () => 'one string carries the server, its pin and the secret',
   );
   let began = 0;
-  for (const name of ['h1', 'h2', 'h3']) {
+  const joined = new Set<LabHost>();
+  const hosts = [await lab.addHost('h1'), await lab.addHost('h2'), await lab.addHost('h3')];
+  const kind = await display.step(
+    'a Docker engine on each host',
+    () => prepareHosts(hosts),
+    (chosen) => chosen.what(),
+  );
+  for (const added of hosts) {
     // Those who are there already have a container when the last one comes.
-    for (const host of lab.hosts) if (host.containers.length === 0) await host.addContainer();
+    for (const host of hosts) if (joined.has(host) && host.containers.length === 0) await kind.add(host);
     began = performance.now();
+    joined.add(added);
     await display.step(
-      `${name}: warren join, warren agent`,
-      () => addMember(lab, name, token),
+      `${added.name}: warren join, warren agent`,
+      () => startMember(added, token),
       (host) => `${host.address} is in the mesh`,
     );
   }
-  await lab.hosts.at(-1)?.addContainer();
+  const last = lab.hosts.at(-1);
+  if (last !== undefined) await kind.add(last);
   await waitForPaths(lab.hosts.flatMap((host) => host.containers));
-  const seconds = (performance.now() - began) / 1000;
-  await display.step('warren attach, two containers on each host', () => addContainers(lab), describeContainers);
-  return seconds;
+  const joinToPacketSeconds = (performance.now() - began) / 1000;
+  await display.step(kind.command, () => addContainers(lab, kind), describeContainers);
+  return { joinToPacketSeconds, kind };
 }
 
-async function addMember(lab: Lab, name: string, token: string): Promise<LabHost> {
-  const host = await lab.addHost(name);
+async function prepareHosts(hosts: readonly LabHost[]): Promise<ContainerKind> {
+  const [first] = hosts;
+  if (first === undefined) throw new Error('a demo has hosts');
+  const kind = await chooseContainers(first);
+  await Promise.all(hosts.map((host) => kind.prepare(host)));
+  return kind;
+}
+
+async function startMember(host: LabHost, token: string): Promise<LabHost> {
   await host.join(token);
   await host.startAgent();
   await host.waitUntil('ready');
   return host;
 }
 
-async function addContainers(lab: Lab): Promise<readonly LabContainer[]> {
+async function addContainers(lab: Lab, kind: ContainerKind): Promise<readonly LabContainer[]> {
   for (const host of lab.hosts) {
-    while (host.containers.length < 2) await host.addContainer();
+    while (host.containers.length < 2) await kind.add(host);
   }
   const containers = lab.hosts.flatMap((host) => host.containers);
   await waitForPaths(containers);
