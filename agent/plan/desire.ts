@@ -11,7 +11,7 @@ import { desireSegments } from './bridged.ts';
 import { type Claim, believeClaims } from './claims.ts';
 import type { Desired, DesiredBridge, DesiredPeer, DesiredRoute, Refusal } from './desired.ts';
 import { isHandshakeFresh } from './endpoints.ts';
-import { firewallInput, iptablesWish } from './firewall/wish.ts';
+import { firewallInput, iptablesWish, refusedPublications } from './firewall/wish.ts';
 import { publishedPorts } from './firewall/publish.ts';
 import { planBridgeTable, planTable } from './firewall/table.ts';
 import type { LocalFacts } from './local.ts';
@@ -80,7 +80,9 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
     attachments: attachments.map((spec) => withoutFamily(spec, underlay)),
     ports: local.ports,
   };
-  return { desired, refusals: [...peerRefusals, ...own.refusals, ...claimed.refusals, ...segmentRefusals] };
+  const portRefusals = self === undefined ? [] : refusedPublications(map, settings);
+  const refusals = [...peerRefusals, ...own.refusals, ...claimed.refusals, ...segmentRefusals, ...portRefusals];
+  return { desired, refusals };
 }
 
 export interface OwnPrefixes {

@@ -89,7 +89,13 @@ export interface DesiredTable {
 
 /** Something of the map that is not applied. `kind` and `subject` identify it, as in a report's failures. */
 export interface Refusal {
-  readonly kind: 'prefix-refused' | 'peer-refused' | 'interface-refused' | 'attachment-refused' | 'segment-refused';
+  readonly kind:
+    | 'prefix-refused'
+    | 'peer-refused'
+    | 'interface-refused'
+    | 'attachment-refused'
+    | 'segment-refused'
+    | 'publication-refused';
   readonly subject: string;
   readonly why: string;
 }

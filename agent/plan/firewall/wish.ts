@@ -3,8 +3,8 @@ import type { HostRecord, NetworkMap } from '../../../shared/network-map.ts';
 import { workloadsOf } from '../../../shared/own-workloads.ts';
 import type { Address } from '../../../shared/net/address.ts';
 import type { Cidr } from '../../../shared/net/cidr.ts';
-import type { Workload } from '../../../shared/workload.ts';
-import type { DesiredBridge, DesiredSegment } from '../desired.ts';
+import type { Publication, Workload } from '../../../shared/workload.ts';
+import type { DesiredBridge, DesiredSegment, Refusal } from '../desired.ts';
 import type { IptablesWish } from '../iptables.ts';
 import type { LocalFacts } from '../local.ts';
 import { type HostSettings, linkMark } from '../settings.ts';
@@ -30,11 +30,28 @@ export function firewallInput(
     gateways: (bridge?.addresses ?? []).map((text) => text.slice(0, text.indexOf('/')) as Address),
     workloads: self === undefined ? [] : allWorkloads(map, self, local),
     publications:
-      self === undefined ? [] : map.mesh.publications.filter(({ hostId }) => hostId === null || hostId === self.id),
+      self === undefined ? [] : ownPublications(map, settings).filter((one) => !takesTunnels(one, settings)),
     bridged,
     local,
   };
 }
+
+/** A host may have joined with a port that was published before; its tunnels come first. */
+export function refusedPublications(map: NetworkMap, settings: HostSettings): Refusal[] {
+  return ownPublications(map, settings)
+    .filter((one) => takesTunnels(one, settings))
+    .map(({ id, port }) => ({
+      kind: 'publication-refused',
+      subject: `${port}/udp`,
+      why: `this host's tunnels end at this port; take it back with \`warren unpublish ${id}\`, or give the agent another listen port`,
+    }));
+}
+
+const ownPublications = (map: NetworkMap, { selfId }: HostSettings): Publication[] =>
+  map.mesh.publications.filter(({ hostId }) => hostId === null || hostId === selfId);
+
+const takesTunnels = ({ protocol, port }: Publication, { listenPort }: HostSettings): boolean =>
+  protocol === 'udp' && port === listenPort;
 
 /** This host knows its own better than the map does. */
 function allWorkloads(map: NetworkMap, self: HostRecord, local: LocalFacts): Workload[] {

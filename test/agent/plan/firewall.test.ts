@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { instancesOf } from '../../../agent/plan/firewall/publish.ts';
 import { planBridgeTable, planTable } from '../../../agent/plan/firewall/table.ts';
-import { firewallInput } from '../../../agent/plan/firewall/wish.ts';
+import { firewallInput, refusedPublications } from '../../../agent/plan/firewall/wish.ts';
 import { noLocalFacts } from '../../../agent/plan/local.ts';
 import type { HostSettings } from '../../../agent/plan/settings.ts';
 import { parseAddress } from '../../../shared/net/address.ts';
@@ -72,6 +72,24 @@ test('a published port leads to every healthy instance of every host that is the
     'meta nfproto ipv6 meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : fd00:86:0:12::5 } : 80',
   ]);
   assert.match(chain(text, 'publish_back')[0] ?? '', /oifname "warren0" .* snat ip to 10\.86\.0\.1$/);
+});
+
+test('a published port never takes the tunnels of a host that joined with it, and the host says so', () => {
+  const udp = { service: 'web', targetPort: 80, protocol: 'udp', hostId: null };
+  const publications = [
+    { ...udp, id: 'paaaaaaaaaaaaaaaa', port: 51820 },
+    { ...udp, id: 'pbbbbbbbbbbbbbbbb', port: 51821 },
+    { ...udp, id: 'pcccccccccccccccc', port: 51820, protocol: 'tcp' },
+  ] as unknown as NetworkMap['mesh']['publications'];
+  const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] }, { publications });
+  assert.deepEqual(
+    inputOf(map).publications.map(({ port, protocol }) => `${port}/${protocol}`),
+    ['51821/udp', '51820/tcp'],
+  );
+  const [refusal, ...others] = refusedPublications(map, settings);
+  assert.equal(refusal?.subject, '51820/udp');
+  assert.match(refusal?.why ?? '', /warren unpublish paaaaaaaaaaaaaaaa/);
+  assert.deepEqual(others, []);
 });
 
 test('a host that is gone has no instances', () => {
