@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Drivers, type Recorded, readRecording } from './support.ts';
 
-const engines = ['20.10'];
+const engines = ['20.10', '28.5'];
 
 const isEmpty = ({ book, ports }: { book: Drivers['book']; ports: string[] }): void => {
   const { networks, endpoints, reserved } = book.read();
