@@ -1,6 +1,7 @@
 /** What a pass of the reconciler works on, and what must be written down around it. */
 import { type Address, isAddress } from '../../shared/net/address.ts';
 import { nameMembers } from '../bridged/names.ts';
+import type { Clock } from '../clock.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Names } from '../names/room.ts';
 import { seedOf } from '../leave.ts';
@@ -19,11 +20,15 @@ export interface Rooms {
 
 export function startPasses(context: Context, { docker, names }: Rooms, onNews: () => void): Reconciler {
   const { system, clock, log, state, attachments, cni, members, leases, settings, backend } = context;
+  let heard: Promise<void> | undefined;
   return startReconciler({
     system,
     clock,
     log,
-    inputs: () => readInputs(context, docker(), names()),
+    inputs: async () => {
+      await (heard ??= firstWord(docker(), clock));
+      return readInputs(context, docker(), names());
+    },
     isInputChanged: async () => {
       const isMoved = await members.refresh();
       const isFreed = await cni.refresh();
@@ -38,6 +43,24 @@ export function startPasses(context: Context, { docker, names }: Rooms, onNews: 
       onNews();
     },
   });
+}
+
+/** A first pass that knew nothing of the engine would take away what its containers use; one that hangs is not waited for. */
+const firstWordMs = 1_000;
+
+async function firstWord(docker: Pick<Docker, 'settle'>, clock: Clock): Promise<void> {
+  const { promise, end } = lateness(clock);
+  await Promise.race([docker.settle(), promise]);
+  end();
+}
+
+function lateness(clock: Clock): { readonly promise: Promise<void>; readonly end: () => void } {
+  let end = (): void => undefined;
+  const promise = new Promise<void>((resolve) => {
+    const timer = clock.after(firstWordMs, resolve);
+    end = () => timer.cancel();
+  });
+  return { promise, end: () => end() };
 }
 
 /** Undefined while there is nothing to work on. */

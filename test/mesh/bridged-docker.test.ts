@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type LabDocker, image, inspect, makeDocker } from '../support/lab-docker.ts';
 import { type Lab, openLab } from '../support/lab.ts';
+import { startProcess } from '../support/process.ts';
+import { readLoss } from '../support/traffic.ts';
 import { until } from '../support/wait.ts';
 
 /** Two engines whose own bridge networks are one Ethernet. */
@@ -44,6 +46,21 @@ test('networks of two engines are one Ethernet, and each container one host away
   const { stdout } = await one.run(['ip', 'neigh', 'show', two.addresses[0] ?? '']);
   const { stdout: link } = await two.run(['ip', 'link', 'show', 'eth0']);
   assert.equal(/lladdr (\S+)/.exec(stdout)?.[1], /link\/ether (\S+)/.exec(link)?.[1]);
+});
+
+test('an agent that is killed and started again takes nothing away while it has not asked the engine yet', async () => {
+  const [host] = lab.hosts;
+  const [engine] = engines;
+  assert.ok(host !== undefined && engine !== undefined);
+  const [one, two] = [await inspect(engine, 'c0'), await inspect(engines[1] ?? engine, 'c1')];
+  const argv = ['nsenter', `--target=${one.pid}`, '--net', 'ping', '-n', '-i', '0.02', two.addresses[0] ?? ''];
+  const ping = startProcess(argv, { logFile: `${host.dir}/ping.log` });
+  await until('pings are answered', { seconds: 5 }, () => /icmp_seq=5 /.test(ping.output()));
+  await host.stopAgent('SIGKILL');
+  await host.startAgent();
+  await host.waitUntil('ready');
+  await ping.stop('SIGINT');
+  assert.deepEqual(readLoss('c0 -> c1', ping.output()).lost, []);
 });
 
 test('a network on another bridge is refused with the option that mends it', async () => {
