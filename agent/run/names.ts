@@ -1,5 +1,6 @@
 /** The name server of a running agent, joined to the rest. */
 import { WarrenError } from '../../shared/errors.ts';
+import { hostCidr } from '../../shared/net/cidr.ts';
 import { type NameCalls, createNameCalls } from '../names/calls.ts';
 import { type Names, startNames } from '../names/room.ts';
 import type { Docker } from '../docker/room.ts';
@@ -35,7 +36,7 @@ export function nameCalls(context: Context, names: Names, docker: Pick<Docker, '
     map: () => membership.usable(),
     own: () => workloads.list(),
     surroundings: () => ({
-      own: ownPrefixes(context),
+      own: [...(membership.self()?.addresses ?? []).map(hostCidr), ...ownPrefixes(context)],
       hostNames: new Set((membership.map()?.hosts ?? []).map((host) => host.name)),
     }),
     onStatics: (list) => workloads.put('static', list),
