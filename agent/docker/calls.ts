@@ -22,13 +22,16 @@ export function createDockerCalls(docker: Docker, choices: ChoiceBook, own: () =
       engine: view?.version ?? null,
       network: view?.network ?? null,
       containers: view?.containers ?? 0,
-      networks: docker.networks().map((network) => ({
-        name: network.Name.slice(0, 128),
-        driver: network.Driver.slice(0, 64),
-        bridge: bridgeOf(network),
-        subnets: subnetsOf(network),
-        state: stateOf(network, choices.list(), approved),
-      })),
+      networks: docker
+        .networks()
+        .toSorted(byName)
+        .map((network) => ({
+          name: network.Name.slice(0, 128),
+          driver: network.Driver.slice(0, 64),
+          bridge: bridgeOf(network),
+          subnets: subnetsOf(network),
+          state: stateOf(network, choices.list(), approved),
+        })),
     };
   };
   return {
@@ -66,6 +69,9 @@ export function createDockerCalls(docker: Docker, choices: ChoiceBook, own: () =
     },
   };
 }
+
+/** The engine lists them in another order each time. */
+const byName = (a: Network, b: Network): number => a.Name.localeCompare(b.Name);
 
 function stateOf(
   network: Network,

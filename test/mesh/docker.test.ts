@@ -3,9 +3,10 @@ import { after, before, test } from 'node:test';
 import {
   type DockerHost,
   type DockerMesh,
+  addMirror,
   askMirror,
   foreignRules,
-  mirrorCommand,
+  lookUp,
   openDockerMesh,
   waitForNetwork,
   waitForRealAddresses,
@@ -45,8 +46,8 @@ before(async () => {
       rulesBefore = await foreignRules(first, bridge);
     },
   });
-  for (const [i, { engine }] of mesh.hosts.entries()) {
-    containers.push(await engine.addContainer(`web${i}`, service, mirrorCommand));
+  for (const [i, host] of mesh.hosts.entries()) {
+    containers.push(await addMirror(host, `web${i}`, service));
   }
 });
 after(() => mesh.lab.close());
@@ -86,10 +87,7 @@ test('nothing else of what Docker has set up on the host is another', async () =
 });
 
 test('a service is found by name on every host, and a killed instance is gone from all of them within two seconds', async () => {
-  const shops = async ({ engine, container }: ReturnType<typeof at>): Promise<string[]> => {
-    const { stdout } = await engine.docker(['exec', container.name, 'nslookup', '-type=a', 'shop.warren.internal']);
-    return [...stdout.matchAll(/^Address(?: \d+)?: (10\.210\.[\d.]+)/gm)].map(([, address]) => address ?? '').sort();
-  };
+  const shops = (one: ReturnType<typeof at>): Promise<string[]> => lookUp(one, one.container, 'shop.warren.internal');
   const all = containers.map(({ addresses }) => addresses[0] ?? '').sort();
   for (const one of [at(0), at(1), at(2)]) {
     await until(`${one.host.name} knows all`, { seconds: 15 }, async () => {
@@ -121,7 +119,7 @@ test('the network comes back after docker network rm, and is the same after its 
   await host.waitUntil('ready');
   await engine.start();
   await waitForNetwork(at(2));
-  containers[2] = await engine.addContainer('again', service, mirrorCommand);
+  containers[2] = await addMirror(at(2), 'again', service);
   await waitForRealAddresses(mesh.hosts, containers);
 });
 

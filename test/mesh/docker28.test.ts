@@ -4,7 +4,7 @@ import { whyNoEngine } from '../support/docker-kit.ts';
 import {
   type DockerHost,
   type DockerMesh,
-  mirrorCommand,
+  addMirror,
   openDockerMesh,
   waitForNetwork,
   waitForRealAddresses,
@@ -29,7 +29,7 @@ before(async () => {
 after(() => mesh?.lab.close());
 
 const startMirrors = (): Promise<DockerContainer[]> =>
-  Promise.all(mesh.hosts.map(({ engine }, i) => engine.addContainer(`web${i}`, [], mirrorCommand)));
+  Promise.all(mesh.hosts.map((host, i) => addMirror(host, `web${i}`)));
 
 function each(act: (host: DockerHost) => Promise<unknown>): Promise<unknown> {
   return Promise.all(mesh.hosts.map(act));

@@ -54,13 +54,26 @@ export const waitForNetwork = ({ host, engine }: DockerHost): Promise<boolean> =
     return stdout.split('\n').includes('warren');
   });
 
-/** A web server on port 80 that answers with the address it was asked from. */
-export const mirrorCommand = [
+const mirrorCommand = [
   'sh',
   '-c',
   "mkdir -p /www/cgi-bin && printf '#!/bin/sh\\necho\\necho $REMOTE_ADDR\\n' >/www/cgi-bin/who && " +
     'chmod 755 /www/cgi-bin/who && exec httpd -f -p 80 -h /www',
 ] as const;
+
+/** A container that answers HTTP on port 80 with the address it was asked from. */
+export const addMirror = (
+  { engine }: DockerHost,
+  name: string,
+  args: readonly string[] = [],
+): Promise<DockerContainer> => engine.addContainer(name, args, mirrorCommand);
+
+/** IPv4 addresses that a container is told for a name, sorted; by Docker's own resolver, as any program in it. */
+export async function lookUp({ engine }: DockerHost, from: DockerContainer, name: string): Promise<string[]> {
+  const { stdout } = await engine.docker(['exec', from.name, 'nslookup', '-type=a', name], { okCodes: 'any' });
+  const answers = stdout.slice(stdout.search(/^Name:/m));
+  return [...answers.matchAll(/^Address(?: \d+)?: ([\d.]+)$/gm)].map(([, address]) => address ?? '').sort();
+}
 
 /**
  * What a mirror says to a container. Throws while it cannot be reached. By `nc`, because busybox's `wget` asks for the port

@@ -4,7 +4,7 @@
  * mounts. The lab's end ends it (`docker-cleanup.ts`).
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandOptions, type CommandResult, run } from './command.ts';
 import { type Engine, engineOf } from './docker-kit.ts';
@@ -63,7 +63,10 @@ export async function makeDocker(host: LabHost, version: '20' | '28' = '20'): Pr
       });
       await importImage(engine, env);
     },
-    stop: async (signal = 'SIGTERM') => daemon?.stop(signal),
+    async stop(signal = 'SIGTERM') {
+      await daemon?.stop(signal);
+      endContainerd(dir);
+    },
     docker: (args, options = {}) => run([engine.docker, ...args], { ...options, env: { ...env, ...options.env } }),
     async addContainer(name, args = [], command = ['sleep', '100000']) {
       await lab.docker(['run', '-d', '--name', name, '--network', 'warren', ...args, image, ...command]);
@@ -95,6 +98,15 @@ export async function inspect(lab: LabDocker, name: string): Promise<DockerConta
     ),
     run: (argv, options) => run(['nsenter', `--target=${pid}`, '--net', ...argv], options),
   };
+}
+
+/** One that outlives its killed daemon for a moment keeps the next one from starting its own. */
+function endContainerd(dir: string): void {
+  const folder = join(dir, 'exec/containerd');
+  const pid = existsSync(join(folder, 'containerd.pid')) ? Number(readFileSync(join(folder, 'containerd.pid'))) : 0;
+  const isThere = pid > 0 && existsSync(`/proc/${pid}/cmdline`);
+  if (isThere && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)) process.kill(pid, 'SIGKILL');
+  for (const file of ['containerd.pid', 'containerd.sock']) rmSync(join(folder, file), { force: true });
 }
 
 const daemonArgv = (dir: string, flags: readonly string[]): string[] => [
