@@ -87,6 +87,11 @@ test('every mutation leaves an audit entry that says who did it to what; no secr
   await mutate('subnet.update', `/api/v1/subnets/${String(subnet['id'])}`, { body: { weight: 4 } });
   await mutate('subnet.remove', `${path}/subnets/${String(subnet['id'])}`, {});
   await mutate('pool.create', '/api/v1/pools', { body: { kind: 'container', prefix: '10.99.0.0/16' } });
+  const wish = { service: 'web', targetPort: 80, port: 8080 };
+  const publication = await mutate('publication.create', '/api/v1/publications', { body: wish });
+  await mutate('publication.remove', `/api/v1/publications/${String(publication['id'])}`, {});
+  await mutate('segment.create', '/api/v1/segments', { body: { name: 'blue', kind: 'bridged' } });
+  await mutate('segment.remove', '/api/v1/segments/blue', {});
   const renewal = { csr: buildCsr('P-256', { key: privateKey }).csr, publicKey: newWireGuardKey() };
   const again = await mutate('host.renew', '/agent/v1/renew', { identity, body: renewal }, `host:${id}`);
   identity = { cert: String(again['certificate']), key: keyPem };
