@@ -3,12 +3,12 @@
  * others, except those that need the very link that could not be made. It decides nothing and touches nothing else.
  */
 import { type WarrenError, asWarrenError } from '../shared/errors.ts';
-import { applyAttachments } from './apply/attachments.ts';
+import { type AttachmentStep, applyAttachments } from './apply/attachments.ts';
 import { type EntryStep, applyEntries } from './apply/bridged.ts';
 import { type BatchStep, applyBatch } from './apply/batch.ts';
 import { type PeerStep, applyPeers } from './apply/peers.ts';
 import type { HostSettings } from './plan/settings.ts';
-import { type AttachmentCreate, type AttachmentSet, type Step, stepSubject } from './plan/step.ts';
+import { type Step, stepSubject } from './plan/step.ts';
 import { createWireguard } from './system/backend.ts';
 import { restoreIptables } from './system/iptables.ts';
 import { removeTable, replaceTable } from './system/nft.ts';
@@ -72,6 +72,11 @@ const executors: Readonly<Record<Step['kind'], Executor>> = {
   'peer-remove': 'peers',
   'attachment-create': 'attachments',
   'attachment-set': 'attachments',
+  'card-create': 'attachments',
+  'card-remove': 'attachments',
+  'card-move': 'attachments',
+  'card-return': 'attachments',
+  'card-settle': 'attachments',
 };
 
 /** Neighbours that one executor takes together; the order of steps is kept. */
@@ -95,7 +100,7 @@ async function applyGroup(system: System, settings: HostSettings, group: readonl
     case 'entries':
       return applyEntries(system, group as readonly EntryStep[]);
     case 'attachments':
-      return applyAttachments(system, group as ReadonlyArray<(AttachmentCreate | AttachmentSet) & { why: string }>);
+      return applyAttachments(system, group as readonly AttachmentStep[]);
     case 'sysctl':
     case 'table':
     case 'tunnel':
@@ -148,6 +153,11 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
     case 'segment-bridge-create':
     case 'link-remove':
     case 'attachment-set':
+    case 'card-create':
+    case 'card-remove':
+    case 'card-move':
+    case 'card-return':
+    case 'card-settle':
       return false;
     case 'attachment-create':
       return missing.has(step.bridgeName);

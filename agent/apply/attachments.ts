@@ -1,14 +1,16 @@
 /** Attached namespaces: the host's end in the host's namespace, the container's end inside its own. */
-import { WarrenError, asWarrenError } from '../../shared/errors.ts';
+import { asWarrenError } from '../../shared/errors.ts';
 import type { StepFailure } from '../apply.ts';
-import { addressInside } from '../plan/attachments.ts';
+import { wholeInside } from '../plan/attachment-inside.ts';
 import { vethName } from '../plan/settings.ts';
-import type { AttachmentCreate, AttachmentSet, Step } from '../plan/step.ts';
+import type { AttachmentCreate, Step } from '../plan/step.ts';
 import { runBatch } from '../system/ip.ts';
 import type { System } from '../system/run.ts';
-import { linkLines, withoutDad } from './batch.ts';
+import { linkLines } from './batch.ts';
+import { type CardStep, applyCard } from './cards.ts';
+import { runInside, runOrThrow } from './inside.ts';
 
-export type AttachmentStep = Extract<Step, { kind: 'attachment-create' | 'attachment-set' }>;
+export type AttachmentStep = Extract<Step, { kind: 'attachment-create' | 'attachment-set' }> | CardStep;
 
 /** Namespaces are independent of each other: one that fails does not stop the next. */
 export async function applyAttachments(system: System, steps: readonly AttachmentStep[]): Promise<StepFailure[]> {
@@ -16,7 +18,8 @@ export async function applyAttachments(system: System, steps: readonly Attachmen
   for (const step of steps) {
     try {
       if (step.kind === 'attachment-create') await createAttachment(system, step);
-      else await runOrThrow(system, insideLines(step), step.spec.netnsPath);
+      else if (step.kind === 'attachment-set') await runInside(system, step);
+      else await applyCard(system, step);
     } catch (error) {
       failures.push({ step, error: asWarrenError(error) });
     }
@@ -34,37 +37,9 @@ async function createAttachment(system: System, step: AttachmentCreate): Promise
   try {
     const outer = { kind: 'link-set', interfaceName: name, mark, master: bridgeName, isUp: true } as const;
     await runOrThrow(system, linkLines(outer));
-    const inner: AttachmentSet = {
-      kind: 'attachment-set',
-      spec,
-      mtu,
-      isUp: true,
-      addAddresses: spec.addresses.map(addressInside),
-      removeAddresses: [],
-      gateways: spec.gateways,
-    };
-    await runOrThrow(system, insideLines(inner), spec.netnsPath);
+    await runInside(system, wholeInside(spec, mtu));
   } catch (error) {
     await runBatch(system, [`link del dev ${name}`]);
     throw error;
   }
-}
-
-function insideLines(step: AttachmentSet): string[] {
-  const name = step.spec.interfaceName;
-  return [
-    ...(step.mtu === undefined ? [] : [`link set dev ${name} mtu ${step.mtu}`]),
-    ...step.addAddresses.map((address) => `addr add ${address} dev ${name}${withoutDad(address)}`),
-    ...(step.isUp === undefined ? [] : [`link set dev ${name} up`]),
-    ...step.removeAddresses.map((address) => `addr del ${address} dev ${name}`),
-    ...step.gateways.map((gateway) => `route replace default via ${gateway} dev ${name}`),
-  ];
-}
-
-async function runOrThrow(system: System, lines: readonly string[], netnsPath?: string): Promise<void> {
-  const { failures } = await runBatch(system, lines, netnsPath);
-  const [first] = failures;
-  if (first === undefined) return;
-  const [line, said] = first;
-  throw new WarrenError('command-failed', `'ip ${lines[line] ?? ''}' failed: ${said}`);
 }

@@ -1,83 +1,105 @@
 /** `attach`, `detach` and their list, as the local socket offers them: a change of the book, then of the kernel. */
 import { WarrenError } from '../../shared/errors.ts';
-import type { InterfaceName } from '../../shared/names.ts';
-import type { Cidr } from '../../shared/net/cidr.ts';
 import type { AttachmentStatus, Attached } from '../local/api.ts';
+import type { Desired } from '../plan/desired.ts';
+import type { AttachmentSpec } from '../plan/settings.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
-import { type Attachment, type Attachments, addressesOf } from './attachments.ts';
-import { gatewayOf } from './ipam.ts';
+import { type Attachment, type Attachments, type Ground, type Which, keyOf } from './attachments.ts';
+import type { ContainerProbe } from './containers.ts';
+import { type AttachRequest, checkRequest } from './request.ts';
+import { attachedAddresses, attachmentId } from './spec.ts';
 import { parseTarget } from './target.ts';
 
 export interface AttachCalls {
-  attach(target: string, interfaceName: InterfaceName): Promise<Attached>;
-  /** `isOptional`: it is no failure where nothing is attached. */
-  detach(target: string, isOptional?: boolean): Promise<void>;
+  attach(request: AttachRequest): Promise<Attached>;
+  /** All of the target's where neither is named; `isOptional`: it is no failure where nothing is attached. */
+  detach(target: string, which: Which, isOptional?: boolean): Promise<void>;
   list(): AttachmentStatus[];
 }
 
-export function createAttachCalls(
-  attachments: Attachments,
-  reconciler: Pick<Reconciler, 'settle'>,
-  leases: () => readonly Cidr[],
-): AttachCalls {
+export interface AttachCallParts {
+  readonly attachments: Attachments;
+  readonly probe: ContainerProbe;
+  readonly reconciler: Pick<Reconciler, 'settle'>;
+  readonly ground: () => Ground;
+  readonly seed: string;
+}
+
+export function createAttachCalls(parts: AttachCallParts): AttachCalls {
+  const { attachments, probe, reconciler } = parts;
   return {
-    attach: async (text, interfaceName) => {
-      const one = await attachments.attach(parseTarget(text), interfaceName, leases());
-      const reached = await reconciler.settle();
-      return readAttached(one, reached, leases());
+    attach: async (request) => {
+      const target = parseTarget(request.target);
+      await probe.ask(target);
+      const one = await attachments.attach(target, checkRequest(request));
+      return readAttached(one, await reconciler.settle(), parts.seed);
     },
-    detach: async (text, isOptional = false) => {
+    detach: async (text, which, isOptional = false) => {
       const { text: target } = parseTarget(text);
-      if (!(await attachments.detach(target))) {
+      if ((await attachments.detach(target, which)) === 0) {
         if (isOptional) return;
-        throw new WarrenError('not-found', `${target} is not attached; 'warren attach ls' lists what is`, {
+        const what = [which.interface, which.segment, target].filter((one) => one !== undefined).join(' of ');
+        throw new WarrenError('not-found', `${what} is not attached; 'warren attach ls' lists what is`, {
           field: 'target',
         });
       }
-      await reconciler.settle();
+      const { failures } = await reconciler.settle();
+      const left = attachments
+        .list()
+        .find((one) => one.isLeaving && one.target.text === target && one.place !== undefined);
+      const failure = left && failures.find(({ subject }) => subject === left.place?.netnsPath);
+      if (failure !== undefined) throw new WarrenError('command-failed', `${target} is still attached: ${failure.why}`);
     },
-    list: () => attachments.list().map((one) => statusOf(one, leases())),
+    list: () => attachments.list().map((one) => statusOf(one, parts)),
   };
 }
 
-export function statusOf(one: Attachment, leases: readonly Cidr[]): AttachmentStatus {
+export function statusOf(one: Attachment, { ground }: Pick<AttachCallParts, 'ground'>): AttachmentStatus {
   return {
-    target: one.target.text,
-    addresses: addressesOf(one, leases),
-    segment: null,
-    state: one.namespace === undefined ? 'waiting' : 'attached',
-    interface: one.interfaceName,
+    ...one.request,
+    addresses: attachedAddresses(one, ground()),
+    state: one.isLeaving ? 'leaving' : one.place === undefined ? 'waiting' : 'attached',
     attachedAt: one.attachedAt,
   };
 }
 
+/** That the host's end is in; empty where it is on a network card. */
+function bridgeOf({ place, segment }: AttachmentSpec, { segments, bridgeName }: Desired): string {
+  if (place !== undefined) return place.kind === 'bridge' ? place.bridge : '';
+  return segments.find(({ name }) => name === segment)?.bridgeName ?? bridgeName;
+}
+
 /** Throws what kept the interface from being made. */
-function readAttached(one: Attachment, { failures, desired }: Reached, leases: readonly Cidr[]): Attached {
+function readAttached(one: Attachment, { failures, desired }: Reached, seed: string): Attached {
+  const { target, request, place } = one;
+  const id = attachmentId(one, seed);
+  const spec = desired?.attachments.find((wanted) => wanted.id === id);
+  const isOnMesh = request.place.kind === 'mesh';
   const failure = failures.find(
-    ({ subject, kind }) => subject === one.target.netnsPath || kind === 'observe' || kind.startsWith('bridge'),
+    ({ subject, kind }) =>
+      subject === place?.netnsPath || kind === 'observe' || (isOnMesh && kind.startsWith('bridge')),
   );
-  if (failure !== undefined)
-    throw new WarrenError('command-failed', `${one.target.text} is not attached: ${failure.why}`);
-  const spec = desired?.attachments.find((wanted) => wanted.netnsPath === one.target.netnsPath);
-  const addresses = spec?.addresses.map(({ address }) => address) ?? [];
-  const gateways = leases.map(gatewayOf).filter((gateway) => spec?.gateways.includes(gateway) ?? false);
-  const [address] = addresses;
-  const [gateway] = gateways;
-  if (desired === undefined || address === undefined || gateway === undefined) {
+  if (failure !== undefined) {
+    const what = keyOf(target.text, request.interface);
+    throw new WarrenError('command-failed', `${what} is not attached: ${failure.why}`);
+  }
+  const isBare = request.ip.length > 0 || !isOnMesh || spec?.segment !== undefined;
+  if (desired === undefined || spec === undefined || (spec.addresses.length === 0 && !isBare)) {
     throw new WarrenError(
       'no-lease',
       'this host has no usable container subnet now; see the failures in warren status',
     );
   }
+  const addresses = spec.addresses.map(({ address }) => address);
   return {
-    target: one.target.text,
-    address,
-    gateway,
-    interface: one.interfaceName,
+    target: target.text,
+    address: addresses[0] ?? null,
+    gateway: spec.gateways[0] ?? null,
+    interface: request.interface,
     mtu: desired.mtu,
     addresses,
-    gateways,
-    segment: null,
-    bridge: desired.bridgeName,
+    gateways: [...spec.gateways],
+    segment: spec.segment ?? null,
+    bridge: bridgeOf(spec, desired),
   };
 }

@@ -18,6 +18,9 @@ export interface Slots {
   settle(slot: number): void;
   /** All slots in use, and those that are being taken. */
   used(): ReadonlySet<number>;
+  /** Where the next choice begins, to go on there after a restart: a freed slot is the last to be used again. */
+  next(): number;
+  resume(next: number): void;
   /** True from now on: the upper half of the lease is the engine's, and not given out here. */
   shareWithEngine(isShared: boolean): void;
   /** True for a slot that the engine may give out by itself. */
@@ -41,6 +44,8 @@ export function createSlots(): Slots {
     },
     used,
     settle: (slot) => pending.delete(slot),
+    next: () => next,
+    resume: (from) => (next = Math.max(next, from)),
     shareWithEngine: (shared) => (isShared = shared),
     isEngines: (leases, slot) =>
       isShared && leases.some((lease) => containsAddress(upperHalf(lease), slotAddress(lease, slot))),

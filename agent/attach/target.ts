@@ -7,9 +7,24 @@ import { printable } from '../../shared/net/address.ts';
 import { isMissing } from '../durable.ts';
 
 export type Target =
-  { kind: 'netns'; text: string; netnsPath: string } | { kind: 'pid'; text: string; netnsPath: string; pid: number };
+  | { kind: 'netns'; text: string; netnsPath: string }
+  | { kind: 'pid'; text: string; netnsPath: string; pid: number }
+  /** Name or id; where it is only the engine knows. */
+  | { kind: 'docker'; text: string; container: string };
 
-/** Throws `usage-invalid` unless `text` is `netns:NAME`, `netns:/PATH` or `pid:N`. */
+/** A target whose namespace is known by its name alone. */
+export type FixedTarget = Exclude<Target, { kind: 'docker' }>;
+
+/** As `parseTarget`, and refuses the engine's containers. */
+export function parseFixedTarget(text: string): FixedTarget {
+  const target = parseTarget(text);
+  if (target.kind !== 'docker') return target;
+  throw new WarrenError('usage-invalid', `${text} is a container of the engine; name its process, pid:N`, {
+    field: 'target',
+  });
+}
+
+/** Throws `usage-invalid` unless `text` is `netns:NAME`, `netns:/PATH`, `pid:N`, `docker:NAME` or `docker:ID`. */
 export function parseTarget(text: string): Target {
   const [, kind, rest = ''] = /^(netns|pid|docker):(.*)$/s.exec(text) ?? [];
   if (kind === 'pid' && /^[1-9]\d{0,9}$/.test(rest)) {
@@ -19,16 +34,12 @@ export function parseTarget(text: string): Target {
     return { kind: 'netns', text, netnsPath: `/run/netns/${rest}` };
   }
   if (kind === 'netns' && isPlainPath(rest)) return { kind: 'netns', text, netnsPath: rest };
-  if (kind === 'docker') {
-    throw new WarrenError(
-      'usage-invalid',
-      "this version attaches containers by process: pid:$(docker inspect -f '{{.State.Pid}}' NAME)",
-      { field: 'target' },
-    );
+  if (kind === 'docker' && /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(rest)) {
+    return { kind: 'docker', text, container: rest };
   }
   throw new WarrenError(
     'usage-invalid',
-    `'${printable(text)}' is no target; write netns:NAME, netns:/run/netns/NAME or pid:1234`,
+    `'${printable(text)}' is no target; write netns:NAME, netns:/run/netns/NAME, pid:1234 or docker:NAME`,
     { field: 'target' },
   );
 }
@@ -40,7 +51,10 @@ function isPlainPath(path: string): boolean {
 
 export type Presence =
   /** `namespace` tells namespaces apart; `startedAt` tells a process from a later one with the same number. */
-  { kind: 'present'; namespace: string; startedAt: string | undefined } | { kind: 'missing' };
+  | { kind: 'present'; namespace: string; startedAt: string | undefined; netnsPath: string; containerId?: string }
+  | { kind: 'missing' }
+  /** Never to come back. */
+  | { kind: 'removed' };
 
 /** How attachments look at the machine; tests put their own in. */
 export interface NamespaceProbe {
@@ -54,11 +68,13 @@ const namespaceFileSystem = 0x6e736673;
 
 export const namespaceProbe: NamespaceProbe = {
   async look(target) {
+    if (target.kind === 'docker') return { kind: 'missing' };
     try {
       const startedAt = target.kind === 'pid' ? await processStart(target.pid) : undefined;
       const { type } = await statfs(target.netnsPath);
       if (type !== namespaceFileSystem) return { kind: 'missing' };
-      return { kind: 'present', namespace: await identityOf(target.netnsPath), startedAt };
+      const { netnsPath } = target;
+      return { kind: 'present', namespace: await identityOf(netnsPath), startedAt, netnsPath };
     } catch (error) {
       if (isMissing(error) || isVanishing(error)) return { kind: 'missing' };
       throw error;

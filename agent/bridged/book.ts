@@ -13,7 +13,7 @@ import {
   splitInterfaceAddress,
 } from '../../shared/net/interface-address.ts';
 import { type SegmentName, segmentNameSchema } from '../../shared/workload.ts';
-import { type NamespaceProbe, type Presence, type Target, parseTarget } from '../attach/target.ts';
+import { type NamespaceProbe, type Presence, type FixedTarget, parseFixedTarget } from '../attach/target.ts';
 import { type Clock, timeOf } from '../clock.ts';
 import type { AttachmentSpec } from '../plan/settings.ts';
 
@@ -38,7 +38,7 @@ export interface Wanted {
 }
 
 export interface Member extends Wanted {
-  readonly target: Target;
+  readonly target: FixedTarget;
   /** Of a process: when it started. */
   readonly startedAt: string | undefined;
   readonly attachedAt: string;
@@ -58,7 +58,7 @@ export interface MemberOptions {
 
 export interface MemberBook {
   /** Throws `attachment-target-missing`, `attachment-conflict`. */
-  attach(target: Target, wanted: Wanted): Promise<Member>;
+  attach(target: FixedTarget, wanted: Wanted): Promise<Member>;
   /** Out of one segment, or out of all. True when there was something to detach. */
   detach(text: string, segment: SegmentName | undefined): Promise<boolean>;
   /** Looks at every target again; true when something changed. */
@@ -89,7 +89,7 @@ export function openMembers({ clock, probe, seed, saved, save }: MemberOptions):
     attach: (target, wanted) =>
       inTurn(async () => {
         const presence = await probe.look(target);
-        if (presence.kind === 'missing' || presence.namespace === (await probe.own())) throw unfit(target, presence);
+        if (presence.kind !== 'present' || presence.namespace === (await probe.own())) throw unfit(target, presence);
         const had = all.find((one) => one.target.text === target.text && one.segment === wanted.segment);
         const isKept = had !== undefined && isSame(had, presence);
         if (isKept && !isEqual(had, wanted)) throw otherwise(had);
@@ -163,8 +163,8 @@ const isSame = (one: Member, presence: Presence & { kind: 'present' }): boolean 
 const isEqual = (had: Wanted, wanted: Wanted): boolean =>
   had.interfaceName === wanted.interfaceName && had.addresses.join() === wanted.addresses.join();
 
-function unfit(target: Target, { kind }: Presence): WarrenError {
-  return kind === 'missing'
+function unfit(target: FixedTarget, { kind }: Presence): WarrenError {
+  return kind !== 'present'
     ? new WarrenError('attachment-target-missing', `${target.text} is not there; start or make it first`, {
         field: 'target',
       })
@@ -199,7 +199,7 @@ function readSaved(text: string | undefined): Member[] {
   try {
     return savedSchema.parse(JSON.parse(text)).members.map((one) => ({
       ...one,
-      target: parseTarget(one.target),
+      target: parseFixedTarget(one.target),
       startedAt: one.startedAt ?? undefined,
       namespace: undefined,
     }));

@@ -2,7 +2,8 @@
 import { WarrenError } from '../../shared/errors.ts';
 import { splitInterfaceAddress } from '../../shared/net/interface-address.ts';
 import type { SegmentName } from '../../shared/workload.ts';
-import { parseTarget } from '../attach/target.ts';
+import { attachRequestSchema } from '../attach/request.ts';
+import { parseFixedTarget, parseTarget } from '../attach/target.ts';
 import type { Attached, AttachmentStatus } from '../local/api.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
 import type { Member, MemberBook, Wanted } from './book.ts';
@@ -17,7 +18,7 @@ export interface MemberCalls {
 export function createMemberCalls(book: MemberBook, reconciler: Pick<Reconciler, 'settle'>): MemberCalls {
   return {
     attach: async (text, wanted) => {
-      const one = await book.attach(parseTarget(text), wanted);
+      const one = await book.attach(parseFixedTarget(text), wanted);
       return readAttached(one, await reconciler.settle());
     },
     detach: async (text, segment) => {
@@ -31,11 +32,9 @@ export function createMemberCalls(book: MemberBook, reconciler: Pick<Reconciler,
 
 function statusOf({ target, segment, interfaceName, addresses, namespace, attachedAt }: Member): AttachmentStatus {
   return {
-    target: target.text,
+    ...attachRequestSchema.parse({ target: target.text, interface: interfaceName, segment, ip: addresses }),
     addresses: addresses.map(addressOf),
     state: namespace === undefined ? 'waiting' : 'attached',
-    segment,
-    interface: interfaceName,
     attachedAt,
   };
 }

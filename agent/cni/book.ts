@@ -82,7 +82,7 @@ export function openCniBook({ saved, save, slots, leases, probe, seed }: CniBook
     add: (wish) =>
       inTurn(async () => {
         const presence = await probe.look(parseTarget(`netns:${wish.netns}`));
-        if (presence.kind === 'missing') throw missing(wish.netns);
+        if (presence.kind !== 'present') throw missing(wish.netns);
         if (presence.namespace === (await probe.own())) {
           throw new WarrenError('attachment-conflict', `${wish.netns} is the host's own network namespace`);
         }

@@ -8,7 +8,7 @@ import { timeSchema } from '../../shared/api/route.ts';
 import { hostIdSchema, hostNameSchema, instanceNameSchema, interfaceNameSchema } from '../../shared/names.ts';
 import { addressSchema } from '../../shared/net/address.ts';
 import { cidrSchema } from '../../shared/net/cidr.ts';
-import { interfaceAddressSchema } from '../../shared/net/interface-address.ts';
+import { attachRequestSchema } from '../attach/request.ts';
 import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
 import { labelNameSchema, segmentNameSchema } from '../../shared/workload.ts';
@@ -67,21 +67,17 @@ export const statusSchema = z.strictObject({
 export type Status = z.infer<typeof statusSchema>;
 export type PeerStatus = z.infer<typeof peerStatusSchema>;
 
-export const attachRequestSchema = z.strictObject({
-  target: z.string().max(300),
+export const attachBodySchema = attachRequestSchema.extend({
   /** Inside; eth0 on the lease, eth1 in a bridged segment where none is given. */
   interface: interfaceNameSchema.optional(),
-  segment: segmentNameSchema.optional(),
-  /** Addresses in a bridged segment. */
-  ip: z.array(interfaceAddressSchema).max(8).default([]),
 });
 
 /** Also what `warren attach` prints. */
 export const attachedSchema = z.strictObject({
   target: z.string(),
-  /** The first address; IPv4 where the lease has one. Null in a bridged segment where none was given. */
+  /** The first address, IPv4 where it has one; null where it has none, or none yet. */
   address: addressSchema.nullable(),
-  /** Null in a bridged segment. */
+  /** Of its default route; null where that is somebody else's. */
   gateway: addressSchema.nullable(),
   interface: interfaceNameSchema,
   mtu: z.int(),
@@ -96,15 +92,19 @@ export type Attached = z.infer<typeof attachedSchema>;
 
 export const detachRequestSchema = z.strictObject({
   target: z.string().max(300),
-  /** Only out of this bridged segment. */
+  /** Only this one of its interfaces. */
+  interface: interfaceNameSchema.optional(),
+  /** Only out of this segment. */
   segment: segmentNameSchema.optional(),
 });
 
 export const attachmentStatusSchema = attachmentReportSchema.extend({
-  interface: interfaceNameSchema,
+  /** As it was asked for. */
+  ...attachRequestSchema.shape,
+  /** What it has, or will have. */
   addresses: z.array(addressSchema),
-  /** A bridged one. */
-  segment: segmentNameSchema.nullable(),
+  /** `leaving`: detached, and not yet gone from its namespace. */
+  state: z.enum(['attached', 'waiting', 'leaving']),
   attachedAt: timeSchema,
 });
 export const attachmentsReplySchema = z.strictObject({ items: z.array(attachmentStatusSchema) });
@@ -227,7 +227,7 @@ export const nothingSchema = z.strictObject({});
 /** The calls, each a POST of one JSON object answered by one. */
 export const localCalls = {
   status: { body: nothingSchema, reply: statusSchema },
-  attach: { body: attachRequestSchema, reply: attachedSchema },
+  attach: { body: attachBodySchema, reply: attachedSchema },
   detach: { body: detachRequestSchema, reply: nothingSchema },
   attachments: { body: nothingSchema, reply: attachmentsReplySchema },
   cniadd: { body: cniWishSchema, reply: cniAddedSchema },

@@ -2,8 +2,12 @@
 import { linkChange } from './bridge.ts';
 import type { Desired, Refusal } from './desired.ts';
 import type { Observed, ObservedLink, ObservedNamespace } from './observed.ts';
-import { type AttachmentAddress, type AttachmentSpec, vethName } from './settings.ts';
-import type { AttachmentSet, Step } from './step.ts';
+import { planCard, planReturned } from './attachment-cards.ts';
+import { insideChange } from './attachment-inside.ts';
+import { type AttachmentSpec, vethName } from './settings.ts';
+import type { Step } from './step.ts';
+
+export { addressInside } from './attachment-inside.ts';
 
 export interface AttachmentSteps {
   readonly sets: Step[];
@@ -23,13 +27,19 @@ export function planAttachments(desired: Desired, observed: Observed, isBridgeUs
   const lease = isBridgeUsable ? leasePlace(desired) : undefined;
   const wanted = new Set(desired.ports);
   for (const spec of desired.attachments) {
-    const place = spec.segment === undefined ? lease : segmentPlace(desired, spec, steps);
     const inside = observed.attachments.get(spec.id);
+    if (spec.place?.kind === 'card' || spec.place?.kind === 'direct') {
+      if (inside !== undefined) planCard(desired, spec, observed, inside, steps);
+      continue;
+    }
+    if (spec.isLeaving === true) continue;
+    const place = placeOf(desired, spec, observed, lease, steps);
     const name = vethName(spec.id);
-    if (place !== undefined || spec.segment === undefined) wanted.add(name);
+    if (place !== undefined || (spec.segment === undefined && spec.place === undefined)) wanted.add(name);
     if (place !== undefined && inside !== undefined)
       planOne(desired, place, spec, observed.links.get(name), inside, steps);
   }
+  planReturned(desired, observed, steps);
   if (lease !== undefined) {
     for (const name of desired.ports) {
       const link = observed.links.get(name);
@@ -42,6 +52,42 @@ export function planAttachments(desired: Desired, observed: Observed, isBridgeUs
   }
   return steps;
 }
+
+function placeOf(
+  desired: Desired,
+  spec: AttachmentSpec,
+  observed: Observed,
+  lease: Place | undefined,
+  steps: AttachmentSteps,
+): Place | undefined {
+  if (spec.place?.kind === 'bridge') return otherBridge(desired, spec, spec.place.bridge, observed, steps);
+  return spec.segment === undefined ? lease : segmentPlace(desired, spec, steps);
+}
+
+/** Somebody's bridge as it is, or one that is made here because it is called `br…`. */
+function otherBridge(
+  { mark }: Desired,
+  { netnsPath }: AttachmentSpec,
+  bridgeName: string,
+  observed: Observed,
+  { sets, refusals }: AttachmentSteps,
+): Place | undefined {
+  const refuse = (why: string): undefined =>
+    void refusals.push({ kind: 'attachment-refused', subject: netnsPath, why });
+  const link = observed.links.get(bridgeName);
+  if (link !== undefined && link.kind !== 'bridge')
+    return refuse(`${bridgeName} is not a bridge; choose another --bridge`);
+  if (link !== undefined) return { bridgeName, mtu: link.mtu };
+  if (!bridgeName.startsWith('br')) {
+    return refuse(`this host has no bridge ${bridgeName}; make it first, or choose a name that begins with 'br'`);
+  }
+  const isPlanned = sets.some((step) => step.kind === 'bridge-create' && step.interfaceName === bridgeName);
+  const why = 'something is attached to it';
+  if (!isPlanned) sets.push({ kind: 'bridge-create', interfaceName: bridgeName, mark, mtu: ethernetMtu, why });
+  return { bridgeName, mtu: ethernetMtu };
+}
+
+const ethernetMtu = 1500;
 
 const leasePlace = ({ bridge, bridgeName }: Desired): Place | undefined =>
   bridge === undefined ? undefined : { bridgeName, mtu: bridge.mtu };
@@ -97,41 +143,4 @@ function createSteps({ mark }: Desired, place: Place, spec: AttachmentSpec, oute
   if (outer === undefined) return [create];
   const why = 'its other end is not in the namespace any more';
   return [{ kind: 'link-remove', interfaceName: outer.name, why }, create];
-}
-
-function insideChange(
-  spec: AttachmentSpec,
-  inner: ObservedLink,
-  inside: ObservedNamespace,
-  mtu: number,
-): Step | undefined {
-  const wanted = spec.addresses.map(addressInside);
-  const addAddresses = wanted.filter((address) => !inner.addresses.includes(address));
-  const removeAddresses = inner.addresses.filter((address) => !wanted.includes(address));
-  const gateways = spec.gateways.filter(
-    (gateway) => !inside.gateways.some((route) => route.gateway === gateway && route.device === inner.name),
-  );
-  const why = [
-    ...(inner.mtu === mtu ? [] : [`MTU is ${inner.mtu}`]),
-    ...(inner.isUp ? [] : ['the link is down']),
-    ...addAddresses.map((address) => `${address} is missing`),
-    ...removeAddresses.map((address) => `${address} is not its address`),
-    ...gateways.map((gateway) => `no default route through ${gateway}`),
-  ];
-  if (why.length === 0) return undefined;
-  const set: AttachmentSet = {
-    kind: 'attachment-set',
-    spec,
-    ...(inner.mtu === mtu ? {} : { mtu }),
-    ...(inner.isUp ? {} : { isUp: true }),
-    addAddresses,
-    removeAddresses,
-    gateways,
-  };
-  return { ...set, why: why.join(', ') };
-}
-
-/** The address with its lease's length, so that neighbours on the lease are on the link. */
-export function addressInside({ address, lease }: AttachmentAddress): string {
-  return `${address}${lease.slice(lease.lastIndexOf('/'))}`;
 }

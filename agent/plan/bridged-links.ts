@@ -21,12 +21,17 @@ export function planSegments(desired: Desired, observed: Observed): SegmentSteps
     if (why !== undefined) steps.refusals.push({ kind: 'segment-refused', subject: segment.name, why });
     else planOne(desired, segment, observed, steps);
   }
-  const wanted = new Set(desired.segments.flatMap(({ bridgeName, vxlanName }) => [bridgeName, vxlanName]));
+  const wanted = new Set([
+    ...desired.segments.flatMap(({ bridgeName, vxlanName }) => [bridgeName, vxlanName]),
+    ...desired.attachments.flatMap(({ place, isLeaving }) =>
+      place?.kind === 'bridge' && isLeaving !== true ? [place.bridge] : [],
+    ),
+  ]);
   for (const link of observed.links.values()) {
     if (link.alias !== desired.mark || wanted.has(link.name)) continue;
     if (link.kind !== 'vxlan' && (link.kind !== 'bridge' || link.name === desired.bridgeName)) continue;
     if (link.kind === 'bridge' && hasForeignPort(desired, link, observed)) continue;
-    const why = 'no member of its segment is on this host';
+    const why = 'nothing on this host is in it any more';
     steps.removes.push({ kind: 'link-remove', interfaceName: link.name, why });
   }
   return steps;

@@ -77,7 +77,7 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
     iptables: self === undefined || bridge === undefined ? undefined : iptablesWish(rules),
     published: publishedPorts(rules),
     isIpv6Usable: underlay.isIpv6Usable,
-    attachments: attachments.map((spec) => withoutFamily(spec, underlay)),
+    attachments: attachments.map((spec) => withMeshRoutes(withoutFamily(spec, underlay), map.mesh)),
     ports: local.ports,
   };
   const portRefusals = self === undefined ? [] : refusedPublications(map, settings);
@@ -160,6 +160,17 @@ function collectClaims(map: NetworkMap, self: HostRecord, believed: readonly Hos
   return claims;
 }
 
+/** A container that has a default route of its own reaches the mesh, and only that, through its gateway there. */
+function withMeshRoutes(spec: AttachmentSpec, mesh: NetworkMap['mesh']): AttachmentSpec {
+  const { meshGateways = [], routes = [] } = spec;
+  if (meshGateways.length === 0) return spec;
+  const pools = [...mesh.overlayPools, ...mesh.containerPools].flatMap((prefix) => {
+    const gateway = meshGateways.find((one) => one.includes(':') === prefix.includes(':'));
+    return gateway === undefined ? [] : [{ prefix, gateway }];
+  });
+  return { ...spec, routes: [...routes, ...pools] };
+}
+
 function desiredPeers(
   map: NetworkMap,
   believed: readonly HostRecord[],
@@ -238,5 +249,8 @@ function withoutFamily(spec: AttachmentSpec, underlay: Underlay): AttachmentSpec
     ...spec,
     addresses: spec.addresses.filter(({ address }) => !address.includes(':')),
     gateways: spec.gateways.filter((gateway) => !gateway.includes(':')),
+    ...(spec.meshGateways === undefined
+      ? {}
+      : { meshGateways: spec.meshGateways.filter((gateway) => !gateway.includes(':')) }),
   };
 }

@@ -121,4 +121,10 @@ export interface ObservedNamespace {
   readonly links: ReadonlyMap<string, ObservedLink>;
   /** Gateways of default routes, by family and device. */
   readonly gateways: ReadonlyArray<{ readonly gateway: Address; readonly device: string }>;
+  /** The others, of all tables. */
+  readonly routes: ReadonlyArray<{
+    readonly prefix: Cidr;
+    readonly gateway: string | undefined;
+    readonly device: string | undefined;
+  }>;
 }

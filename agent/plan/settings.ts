@@ -35,6 +35,27 @@ export interface AttachmentSpec {
   readonly mac?: string;
   /** A bridged segment to be in, instead of the host's container subnet. */
   readonly segment?: SegmentName;
+  /** Elsewhere than on the mesh. */
+  readonly place?: AttachmentPlace;
+  readonly routes?: readonly AttachmentRoute[];
+  /** The gateways were asked for, and go before those that other interfaces only have. */
+  readonly isGatewayNamed?: boolean;
+  /** Ways to the mesh alone, where the default route is somebody else's. */
+  readonly meshGateways?: readonly Address[];
+  /** Detached: what is there is taken away, or given back. */
+  readonly isLeaving?: boolean;
+}
+
+export type AttachmentPlace =
+  /** A Linux bridge; made where it is missing and called `br…`. */
+  | { readonly kind: 'bridge'; readonly bridge: string }
+  /** `card`: name of a network card, or `mac:` and its address. */
+  | { readonly kind: 'card'; readonly card: string; readonly mode: 'macvlan' | 'ipvlan' }
+  | { readonly kind: 'direct'; readonly card: string };
+
+export interface AttachmentRoute {
+  readonly prefix: Cidr;
+  readonly gateway: Address | undefined;
 }
 
 export interface AttachmentAddress {

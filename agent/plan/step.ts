@@ -3,7 +3,7 @@ import type { Address, Family } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
-import type { AttachmentSpec } from './settings.ts';
+import type { AttachmentRoute, AttachmentSpec } from './settings.ts';
 
 export type Step = StepOf & { readonly why: string };
 export type StepKind = Step['kind'];
@@ -62,7 +62,27 @@ type StepOf =
       readonly metric: number | undefined;
     }
   | AttachmentCreate
-  | AttachmentSet;
+  | AttachmentSet
+  | {
+      readonly kind: 'card-create';
+      readonly spec: AttachmentSpec;
+      /** The network card it is made on. */
+      readonly card: string;
+      readonly mode: 'macvlan' | 'ipvlan';
+      readonly mtu: number;
+    }
+  | { readonly kind: 'card-remove'; readonly spec: AttachmentSpec }
+  | {
+      /** The card itself goes into the namespace, with this alias. */
+      readonly kind: 'card-move';
+      readonly spec: AttachmentSpec;
+      readonly card: string;
+      readonly alias: string;
+      readonly mtu: number;
+    }
+  | { readonly kind: 'card-return'; readonly spec: AttachmentSpec; readonly from: string; readonly to: string }
+  /** One that is back gets its name, and is nobody's any more. */
+  | { readonly kind: 'card-settle'; readonly interfaceName: string; readonly to: string };
 
 export interface VxlanCreate {
   readonly kind: 'vxlan-create';
@@ -131,6 +151,7 @@ export interface AttachmentSet {
   readonly addAddresses: readonly string[];
   readonly removeAddresses: readonly string[];
   readonly gateways: readonly Address[];
+  readonly routes?: readonly AttachmentRoute[];
 }
 
 /** Which thing a step is about, as a report's failure names it. */
@@ -155,6 +176,10 @@ export function stepSubject(step: Step): string {
       return step.address;
     case 'attachment-create':
     case 'attachment-set':
+    case 'card-create':
+    case 'card-remove':
+    case 'card-move':
+    case 'card-return':
       return step.spec.netnsPath;
     case 'wireguard-create':
     case 'wireguard-set':
@@ -165,6 +190,7 @@ export function stepSubject(step: Step): string {
     case 'fdb-remove':
     case 'link-set':
     case 'link-remove':
+    case 'card-settle':
       return step.interfaceName;
   }
 }

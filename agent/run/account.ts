@@ -21,7 +21,7 @@ export function createAccount(
   rooms: ReadonlyArray<{ faults(): readonly Fault[] }>,
   docker: Pick<Docker, 'wishes'>,
 ): Account {
-  const { membership, subnetEnv, clock, attachments, workloads, leases } = context;
+  const { membership, subnetEnv, clock, attachments, workloads, ground } = context;
   let ownFailures: Failure[] = [];
   const account: Account = {
     failures: () => {
@@ -34,8 +34,8 @@ export function createAccount(
     },
     attachments: () =>
       attachments.list().map((one) => {
-        const { target, addresses, state } = statusOf(one, leases());
-        return { target, addresses, state };
+        const { target, addresses, state } = statusOf(one, { ground });
+        return { target, addresses: addresses.slice(0, 2), state: state === 'attached' ? state : 'waiting' };
       }),
     report: () => describeReport(context, reconciler, docker, account),
   };

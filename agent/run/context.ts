@@ -1,10 +1,11 @@
 /** What all parts of one running agent share: what it was given, and what it read from its state when it started. */
 import type { Logger } from 'pino';
-import { asWarrenError } from '../../shared/errors.ts';
+import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { HostId } from '../../shared/names.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
-import { type Attachments, openAttachments } from '../attach/attachments.ts';
+import { type AttachmentOptions, type Attachments, type Ground, openAttachments } from '../attach/attachments.ts';
+import { type ContainerProbe, createContainerProbe } from '../attach/containers.ts';
 import { type Slots, createSlots } from '../attach/slots.ts';
 import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
 import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
@@ -13,10 +14,12 @@ import { type Clock, systemClock } from '../clock.ts';
 import { type MemberBook, openMembers } from '../bridged/book.ts';
 import type { AgentSettings } from '../config.ts';
 import { type ChoiceBook, openChoices } from '../docker/choices.ts';
+import type { ResolvedContainer } from '../docker/room.ts';
 import { hostSettings, seedOf } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
 import { type StaticNames, openStaticNames } from '../names/static.ts';
 import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
+import { bridgedSegment } from '../plan/bridged.ts';
 import type { HostSettings } from '../plan/settings.ts';
 import { type PluginBook, openPluginBook, slotsInUse } from '../plugin/book.ts';
 import { type HostFile, type State, notEnrolled } from '../state.ts';
@@ -47,6 +50,11 @@ export interface Context {
   readonly attachments: Attachments;
   /** Who of this host is in bridged segments. */
   readonly members: MemberBook;
+  /** Looks at what is attached; asks the engine where its containers are. */
+  readonly probe: ContainerProbe;
+  readonly ground: () => Ground;
+  /** Where the engine answers, once there is a room for it. */
+  readonly containers: ContainerPort;
   readonly workloads: WorkloadBook;
   /** Names added by hand on this host. */
   readonly statics: StaticNames;
@@ -67,9 +75,13 @@ export interface Context {
   readSettings(): Promise<void>;
 }
 
+export interface ContainerPort {
+  resolve: (container: string) => Promise<ResolvedContainer>;
+}
+
 /** Throws `not-enrolled` before the machine has joined. */
 export async function openContext(parts: AgentParts): Promise<Context> {
-  const { settings: agent, system, link, state, clock = systemClock, probe = namespaceProbe } = parts;
+  const { settings: agent, system, link, state, clock = systemClock } = parts;
   const host = await state.readHost();
   if (host === undefined || host.hostId === null) throw notEnrolled(state.directory);
   const selfId = host.hostId;
@@ -77,6 +89,12 @@ export async function openContext(parts: AgentParts): Promise<Context> {
   let settings = await hostSettings(agent, host, state);
   const membership = openMembership({ selfId, saved: await readSavedMap(state, log), state, log, now: clock.now() });
   const leases = (): readonly Cidr[] => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [];
+  const ground = (): Ground => ({
+    leases: leases(),
+    isBridged: (name) => bridgedSegment(membership.usable()?.mesh.segments ?? [], name) !== undefined,
+  });
+  const containers: ContainerPort = { resolve: () => Promise.reject(new WarrenError('unreachable', 'no engine yet')) };
+  const probe = createContainerProbe(parts.probe ?? namespaceProbe, (container) => containers.resolve(container));
   const slots = createSlots();
   const plugin = await readPluginBook(state, log);
   slots.addBook(() => slotsInUse(plugin.read(), leases()));
@@ -90,8 +108,11 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     host,
     selfId,
     membership,
-    attachments: await readAttachments(parts, clock, probe),
     members: await readMembers(parts, clock, probe),
+    attachments: await readAttachments(parts, { clock, probe, slots, ground }),
+    probe,
+    ground,
+    containers,
     workloads: createWorkloadBook(),
     statics: await readStatics(parts),
     choices: await readChoices(parts),
@@ -139,17 +160,15 @@ async function readChoices({ state, log }: AgentParts): Promise<ChoiceBook> {
 }
 
 async function readAttachments(
-  { settings, state, log }: AgentParts,
-  clock: Clock,
-  probe: NamespaceProbe,
+  { state, log }: AgentParts,
+  rest: Pick<AttachmentOptions, 'clock' | 'probe' | 'slots' | 'ground'>,
 ): Promise<Attachments> {
-  const seed = seedOf(settings);
-  const save = (json: string): Promise<void> => state.writeAttachments(json);
+  const options = { ...rest, save: (json: string): Promise<void> => state.writeAttachments(json) };
   try {
-    return openAttachments({ clock, probe, seed, saved: await state.readAttachments(), save });
+    return openAttachments({ ...options, saved: await state.readAttachments() });
   } catch (error) {
     log.error({ why: asWarrenError(error).message }, 'saved attachments ignored');
-    return openAttachments({ clock, probe, seed, saved: undefined, save });
+    return openAttachments({ ...options, saved: undefined });
   }
 }
 

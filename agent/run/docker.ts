@@ -12,7 +12,7 @@ import type { Context } from './context.ts';
 
 export function startDockerRoom(
   context: Context,
-  reconciler: Pick<Reconciler, 'reached'>,
+  reconciler: Pick<Reconciler, 'reached' | 'look'>,
   onChange: () => void,
 ): Docker {
   const { agent, clock, log, workloads, slots, leases, choices } = context;
@@ -27,18 +27,30 @@ export function startDockerRoom(
     isHere: (linkName, subnet) => hasLink(context, linkName, subnet),
     onWorkloads: (list) => workloads.put('docker', list),
     onShared: (isShared) => slots.shareWithEngine(isShared),
-    onChange,
+    onChange: () => {
+      onChange();
+      void lookAgain(context, reconciler);
+    },
   });
+  context.containers.resolve = (container) => docker.resolve(container);
   slots.addBook(() => docker.addresses().flatMap((text) => (isAddress(text) ? (slotOf(leases(), text) ?? []) : [])));
   return docker;
 }
 
 /** Of attachments, plugins and CNI, in the first lease (IPv4), which is where the engine's range meets their slots. */
-function takenAddresses({ slots, attachments, leases }: Context): Address[] {
+function takenAddresses({ slots, leases }: Context): Address[] {
   const [lease] = leases();
   if (lease === undefined) return [];
-  const used = new Set([...slots.used(), ...attachments.list().map(({ slot }) => slot)]);
-  return [...used].filter((slot) => isSlotWithin([lease], slot)).map((slot) => slotAddress(lease, slot));
+  return [...slots.used()].filter((slot) => isSlotWithin([lease], slot)).map((slot) => slotAddress(lease, slot));
+}
+
+/** Attached containers may run elsewhere now, or not any more. */
+async function lookAgain({ attachments, probe, log }: Context, reconciler: Pick<Reconciler, 'look'>): Promise<void> {
+  try {
+    if (await probe.refresh(attachments.list().map(({ target }) => target))) reconciler.look();
+  } catch (error) {
+    log.error({ err: error }, 'attached containers not seen');
+  }
 }
 
 /** Undefined until the bridge is there with its addresses: the engine would make one of its own. */

@@ -1,22 +1,19 @@
 /** Answers to what commands on this host ask of the running agent. */
 import { WarrenError } from '../../shared/errors.ts';
-import { createAttachCalls } from '../attach/calls.ts';
-import { createMemberCalls } from '../bridged/calls.ts';
 import { createDockerCalls } from '../docker/calls.ts';
 import { createCniCalls } from '../cni/calls.ts';
 import { leaveHost } from '../leave.ts';
 import type { LocalHandlers, Status } from '../local/api.ts';
 import { pingHost } from '../ping.ts';
-import { bridgedSegment } from '../plan/bridged.ts';
 import type { ObservedWireguard } from '../plan/observed.ts';
 import { describeStatus } from '../status.ts';
 import { showInterface } from '../system/wg.ts';
+import { createAttachHandlers } from './attach.ts';
 import { slowNote } from './backend-view.ts';
 import type { Context } from './context.ts';
 import { ownPrefixes } from './docker.ts';
 import { nameCalls } from './names.ts';
 import type { Works } from './works.ts';
-import { parseInterfaceName } from '../../shared/names.ts';
 
 /** How an agent ends; `reload`: the enrollment changed, start again. */
 export type AgentEnd = 'stopped' | 'left' | 'reload';
@@ -34,27 +31,11 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
     reconciler: works.reconciler,
     isMember: () => membership.self() !== undefined,
   });
-  const calls = createAttachCalls(context.attachments, works.reconciler, context.leases);
-  const members = createMemberCalls(context.members, works.reconciler);
   const docker = createDockerCalls(works.docker, context.choices, () => ownPrefixes(context));
   const names = nameCalls(context, works.names, works.docker);
   return {
     status: () => readStatus(context, works),
-    attach: async ({ target, segment, ip, interface: name }) => {
-      if (segment !== undefined && bridgedSegment(membership.map()?.mesh.segments ?? [], segment) !== undefined) {
-        const interfaceName = name ?? parseInterfaceName('eth1');
-        return members.attach(target, { segment, interfaceName, addresses: ip });
-      }
-      if (segment !== undefined || ip.length > 0) throw notBridged(segment);
-      return calls.attach(target, name ?? parseInterfaceName('eth0'));
-    },
-    detach: async (body) => {
-      const isMember = await members.detach(body.target, body.segment);
-      if (body.segment !== undefined && !isMember) throw notMember(body.target, body.segment);
-      if (body.segment === undefined) await calls.detach(body.target, isMember);
-      return {};
-    },
-    attachments: async () => ({ items: [...calls.list(), ...members.list()] }),
+    ...createAttachHandlers(context, works.reconciler),
     ping: async (body) => {
       const map = membership.map();
       if (map === undefined) throw new WarrenError('not-found', 'no network map came yet; see warren status');
@@ -76,6 +57,9 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
     advertise: ({ network }) => docker.advertise(network),
     unadvertise: ({ network }) => docker.unadvertise(network),
     leave: async ({ isPurge }) => {
+      // Cards come back, and what is on cards goes, only while somebody still looks into namespaces.
+      await context.attachments.detachAll();
+      await works.reconciler.settle();
       await works.halt();
       const { subnetEnvFile, dockerSocket } = agent;
       const settings = context.settings();
@@ -90,22 +74,6 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       return {};
     },
   };
-}
-
-function notBridged(segment: string | undefined): WarrenError {
-  const why =
-    segment === undefined
-      ? 'addresses are chosen'
-      : `'${segment}' is not declared as bridged, and only that is attached to`;
-  return new WarrenError('usage-invalid', `${why} in a bridged segment; see 'warren segment add NAME --bridged'`, {
-    field: 'segment',
-  });
-}
-
-function notMember(target: string, segment: string): WarrenError {
-  return new WarrenError('not-found', `${target} is not in the segment ${segment}; 'warren attach ls' lists what is`, {
-    field: 'target',
-  });
 }
 
 async function readStatus(context: Context, works: Works): Promise<Status> {

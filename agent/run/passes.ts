@@ -2,6 +2,9 @@
 import { type Address, isAddress } from '../../shared/net/address.ts';
 import { nameMembers } from '../bridged/names.ts';
 import type { Clock } from '../clock.ts';
+import { goneOf } from '../attach/gone.ts';
+import { specsOf } from '../attach/spec.ts';
+import { attachedWorkloads } from '../attach/workloads.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Names } from '../names/room.ts';
 import { seedOf } from '../leave.ts';
@@ -19,7 +22,7 @@ export interface Rooms {
 }
 
 export function startPasses(context: Context, { docker, names }: Rooms, onNews: () => void): Reconciler {
-  const { system, clock, log, state, attachments, cni, members, leases, settings, backend } = context;
+  const { system, clock, log, state, attachments, cni, members, settings, backend } = context;
   let heard: Promise<void> | undefined;
   return startReconciler({
     system,
@@ -32,12 +35,13 @@ export function startPasses(context: Context, { docker, names }: Rooms, onNews: 
     isInputChanged: async () => {
       const isMoved = await members.refresh();
       const isFreed = await cni.refresh();
-      return (await attachments.refresh(leases())) || isMoved || isFreed;
+      return (await attachments.refresh()) || isMoved || isFreed;
     },
     onSteps: (steps) => keepSysctls(state, steps),
     onReached: (reached) => {
       backend.look(reached, settings(), onNews);
       writeSubnetEnv(context, reached);
+      void attachments.forget(goneOf(attachments.list(), reached, seedOf(context.agent)));
       docker().wake();
       names().listen(gatewaysOf(reached));
       onNews();
@@ -69,12 +73,13 @@ async function readInputs(
   docker: Pick<Docker, 'facts' | 'networks'>,
   names: Pick<Names, 'resolvers'>,
 ): Promise<Inputs | undefined> {
-  const { membership, attachments, members, workloads, plugin, cni, agent, link, host, leases, settings } = context;
+  const { membership, attachments, members, workloads, plugin, cni, agent, link, host, ground, settings } = context;
   const map = membership.usable();
   if (map === undefined) return undefined;
-  await attachments.refresh(leases());
+  await attachments.refresh();
   await members.refresh();
   await cni.refresh();
+  workloads.put('attach', attachedWorkloads(attachments.list(), ground()));
   workloads.put('cni', cni.workloads());
   workloads.put('bridged', nameMembers([...members.members(), ...engineMembersOf(context, docker).members]));
   const serverAddress = link.path()?.server ?? literalServer(host);
@@ -83,7 +88,7 @@ async function readInputs(
     map,
     cursor: membership.cursor(),
     settings: known,
-    attachments: [...attachments.specs(leases()), ...members.specs(), ...cni.specs()],
+    attachments: [...specsOf(attachments.list(), ground(), seedOf(agent)), ...members.specs(), ...cni.specs()],
     local: {
       workloads: workloads.list(),
       engine: docker.facts(),

@@ -59,12 +59,16 @@ export async function showNamespace(system: System, netnsPath: string): Promise<
   const links = await system.run({ argv: [...enter, 'addr', 'show'], okCodes: [0, 1, 2] });
   const routes = await system.run({ argv: [...enter, 'route', 'show', 'table', 'all'], okCodes: [0, 1, 2] });
   if (links.exitCode !== 0 || routes.exitCode !== 0) return undefined;
-  const gateways = parseJson(z.array(routeSchema), routes.stdout, 'ip route')
+  const parsed = parseJson(z.array(routeSchema), routes.stdout, 'ip route');
+  const gateways = parsed
     .filter((route) => route.dst === 'default')
     .flatMap(({ gateway, dev }) =>
       gateway !== undefined && dev !== undefined && isAddress(gateway) ? [{ gateway, device: dev }] : [],
     );
-  return { links: parseLinks(links.stdout), gateways };
+  const others = parsed
+    .filter((route) => route.dst !== 'default')
+    .map(({ dst, gateway, dev }) => ({ prefix: prefixOf(dst, dst.includes(':') ? 6 : 4), gateway, device: dev }));
+  return { links: parseLinks(links.stdout), gateways, routes: others };
 }
 
 export function parseLinks(json: string): ReadonlyMap<string, ObservedLink> {

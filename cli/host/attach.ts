@@ -1,43 +1,51 @@
 /** `warren attach` and `warren attach ls` */
 import type { AttachmentStatus } from '../../agent/local/api.ts';
 import { parseTarget } from '../../agent/attach/target.ts';
-import { type InterfaceName, parseInterfaceName } from '../../shared/names.ts';
-import { type InterfaceAddress, parseInterfaceAddress } from '../../shared/net/interface-address.ts';
-import { type SegmentName, parseSegmentName } from '../../shared/workload.ts';
-import { type Register, collectParsed } from '../command.ts';
+import { WarrenError } from '../../shared/errors.ts';
+import { parseAddressWish, parseCardWish, parseLinkName, parseRouteWish } from '../../shared/attachment.ts';
+import { parseInterfaceName } from '../../shared/names.ts';
+import { parseLabel, parseSegmentName } from '../../shared/workload.ts';
+import { type Register, collectParsed, wholeNumber } from '../command.ts';
 import { type Table, fieldTable } from '../output.ts';
+import { waitForCarrier, waitForTarget } from './attach-wait.ts';
+import { type AttachOptions, parseMac, parseExposed, readRequest } from './attach-options.ts';
 import { type InstanceOptions, agentOf, withInstance } from './instance.ts';
-
-interface AttachOptions extends InstanceOptions {
-  readonly interface?: InterfaceName;
-  readonly segment?: SegmentName;
-  readonly ip: readonly InterfaceAddress[];
-}
 
 export const register: Register = (program, io) => {
   const attach = withInstance(program.command('attach'))
-    .description('give a container, process or namespace an address on this host’s container subnet')
-    .argument('<target>', 'netns:NAME, netns:/PATH or pid:N')
+    .description('give a container, process or namespace an interface: on the mesh, on a bridge, or on a network card')
+    .argument('[target]', 'netns:NAME, netns:/PATH, pid:N, or docker:NAME')
     .option(
       '--interface <name>',
       'name of the interface inside; eth0, or eth1 in a bridged segment',
       parseInterfaceName,
     )
-    .option('--segment <name>', 'join this bridged segment instead of the container subnet', parseSegmentName)
+    .option('--ifname <name>', 'the same', parseInterfaceName)
+    .option('--name <name>', 'its name on the mesh, instead of the target’s', parseLabel)
+    .option('--segment <name>', 'reaches, and is reached by, this segment only', parseSegmentName)
+    .option('--service <name>', 'is an instance of this service (repeatable)', collectParsed(parseLabel), [])
+    .option('--expose <port>', 'listens on PORT or PORT/udp (repeatable)', collectParsed(parseExposed), [])
     .option(
-      '--ip <address/length>',
-      'an address in the bridged segment, may be repeated',
-      collectParsed(parseInterfaceAddress),
+      '--ip <cidr[@gw]>',
+      'address, maybe with its gateway; 0/0: none (repeatable)',
+      collectParsed(parseAddressWish),
       [],
     )
-    .action(async (target: string, options: AttachOptions) => {
-      const { text } = parseTarget(target);
-      const attached = await agentOf(options, io)('attach', {
-        target: text,
-        ip: [...options.ip],
-        ...(options.interface === undefined ? {} : { interface: options.interface }),
-        ...(options.segment === undefined ? {} : { segment: options.segment }),
-      });
+    .option('--route <cidr[@gw]>', 'route inside (repeatable)', collectParsed(parseRouteWish), [])
+    .option('--mac <mac>', 'MAC address, or U:TEXT for one that is made of the text', parseMac)
+    .option('--bridge <bridge>', 'on this Linux bridge; made when it is called br…', parseLinkName)
+    .option('--phys <card>', 'on this network card, or mac:ADDRESS', parseCardWish)
+    .option('--mode <mode>', 'with --phys: macvlan or ipvlan (macvlan)', parseMode)
+    .option('--direct-phys <card>', 'the network card itself, until it is detached', parseCardWish)
+    .option('--wait [seconds]', 'wait for the target; without one, inside a container: for its interface', parseWait)
+    .action(async (target: string | undefined, options: AttachOptions) => {
+      if (target === undefined) {
+        const found = await waitForCarrier(options);
+        io.output.data(found, () => `${found.interface} is there`);
+        return;
+      }
+      const request = readRequest(parseTarget(target).text, options);
+      const attached = await waitForTarget(options.wait, () => agentOf(options, io)('attach', request));
       io.output.data(attached, () =>
         fieldTable({
           address: attached.addresses.join(' '),
@@ -56,16 +64,38 @@ export const register: Register = (program, io) => {
     });
 };
 
+function parseMode(text: string): 'macvlan' | 'ipvlan' {
+  if (text === 'macvlan' || text === 'ipvlan') return text;
+  throw new WarrenError('usage-invalid', `--mode is macvlan or ipvlan, not '${text.slice(0, 32)}'`, { field: 'mode' });
+}
+
+const parseWait = wholeNumber('--wait', 1, 86_400);
+
 function tableOf(items: readonly AttachmentStatus[]): Table {
   return {
-    columns: ['target', 'addresses', 'segment', 'interface', 'state', 'attached'],
+    columns: ['target', 'interface', 'on', 'addresses', 'name', 'segment', 'state', 'attached'],
     rows: items.map((one) => [
       one.target,
-      one.addresses.join(' '),
-      one.segment,
       one.interface,
+      placeOf(one),
+      one.addresses.join(' '),
+      one.name ?? '',
+      one.segment ?? '',
       one.state,
       one.attachedAt,
     ]),
   };
+}
+
+function placeOf({ place }: AttachmentStatus): string {
+  switch (place.kind) {
+    case 'mesh':
+      return 'mesh';
+    case 'bridge':
+      return place.bridge;
+    case 'card':
+      return `${place.mode} ${place.card}`;
+    case 'direct':
+      return place.card;
+  }
 }

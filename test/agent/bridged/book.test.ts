@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type MemberBook, openMembers } from '../../../agent/bridged/book.ts';
 import { nameMembers } from '../../../agent/bridged/names.ts';
-import { type NamespaceProbe, parseTarget } from '../../../agent/attach/target.ts';
+import { type NamespaceProbe, parseFixedTarget } from '../../../agent/attach/target.ts';
 import { systemClock } from '../../../agent/clock.ts';
 import { WarrenError } from '../../../shared/errors.ts';
 import { parseInterfaceName } from '../../../shared/names.ts';
@@ -14,7 +14,9 @@ function machine() {
   const probe: NamespaceProbe = {
     look: ({ text }) => {
       const found = present.get(text);
-      return Promise.resolve(found === undefined ? { kind: 'missing' } : { kind: 'present', ...found });
+      return Promise.resolve(
+        found === undefined ? { kind: 'missing' } : { kind: 'present', netnsPath: `/run/${text}`, ...found },
+      );
     },
     own: () => Promise.resolve('own'),
   };
@@ -30,7 +32,7 @@ function machine() {
 }
 
 const join = (book: MemberBook, text: string, segment: string, interfaceName = 'eth1', ...addresses: string[]) =>
-  book.attach(parseTarget(text), {
+  book.attach(parseFixedTarget(text), {
     segment: parseSegmentName(segment),
     interfaceName: parseInterfaceName(interfaceName),
     addresses: addresses.map(parseInterfaceAddress),
@@ -112,7 +114,9 @@ test('a restarted agent knows its members; a process that ended is none, a names
 test('names are labels, whatever the target is called, and no two are the same', () => {
   const segment = parseSegmentName('a'.repeat(31));
   const targets = ['pid:12', 'netns:Web.1', 'netns:/run/netns/web-1', 'netns:___', `netns:${'x-'.repeat(30)}y`];
-  const names = nameMembers(targets.map((text) => ({ text: parseTarget(text).text, segment }))).map(({ name }) => name);
+  const names = nameMembers(targets.map((text) => ({ text: parseFixedTarget(text).text, segment }))).map(
+    ({ name }) => name,
+  );
   assert.equal(names[0], `pid-12-${segment}`);
   assert.equal(names[1], `web-1-${segment}`);
   assert.equal(new Set(names).size, names.length);

@@ -1,0 +1,77 @@
+/** Links on network cards, and cards themselves, into namespaces and out again. */
+import { WarrenError } from '../../shared/errors.ts';
+import { wholeInside } from '../plan/attachment-inside.ts';
+import type { Step } from '../plan/step.ts';
+import { runBatch } from '../system/ip.ts';
+import type { System } from '../system/run.ts';
+import { runInside, runOrThrow } from './inside.ts';
+
+export type CardStep = Extract<
+  Step,
+  { kind: 'card-create' | 'card-remove' | 'card-move' | 'card-return' | 'card-settle' }
+>;
+
+export async function applyCard(system: System, step: CardStep): Promise<void> {
+  switch (step.kind) {
+    case 'card-create':
+      return createChild(system, step);
+    case 'card-remove':
+      return runOrThrow(system, [`link del dev ${step.spec.interfaceName}`], step.spec.netnsPath);
+    case 'card-move':
+      return moveCard(system, step);
+    case 'card-return':
+      return returnCard(system, step);
+    case 'card-settle':
+      return runOrThrow(system, settleLines(step.interfaceName, step.to));
+  }
+}
+
+async function createChild(system: System, step: Extract<CardStep, { kind: 'card-create' }>): Promise<void> {
+  const { spec, card, mode, mtu } = step;
+  const name = spec.interfaceName;
+  const mac = mode === 'macvlan' && spec.mac !== undefined ? ` address ${spec.mac}` : '';
+  const type = mode === 'macvlan' ? 'macvlan mode bridge' : 'ipvlan mode l2';
+  const { failures } = await runBatch(system, [
+    `link add link ${card} name ${name}${mac} netns ${spec.netnsPath} type ${type}`,
+  ]);
+  const [said] = failures.values();
+  if (said?.includes('Unknown device type') === true) {
+    throw new WarrenError('command-failed', `this kernel has no ${mode}; load its module, or choose the other --mode`);
+  }
+  if (said !== undefined) throw new WarrenError('command-failed', `no ${mode} link on ${card}: ip said: ${said}`);
+  try {
+    await runInside(system, wholeInside(spec, mtu));
+  } catch (error) {
+    await runBatch(system, [`link del dev ${name}`], spec.netnsPath);
+    throw error;
+  }
+}
+
+/** Marked before it goes, so that it is found again wherever this ends. */
+async function moveCard(system: System, step: Extract<CardStep, { kind: 'card-move' }>): Promise<void> {
+  const { spec, card, alias, mtu } = step;
+  await runOrThrow(system, [
+    `link set dev ${card} alias ${alias}`,
+    `link set dev ${card} down`,
+    `link set dev ${card} netns ${spec.netnsPath}`,
+  ]);
+  const rename = card === spec.interfaceName ? [] : [`link set dev ${card} name ${spec.interfaceName}`];
+  await runInside(system, wholeInside(spec, mtu), rename);
+}
+
+/** The kernel takes addresses and routes away with the move. */
+async function returnCard(system: System, step: Extract<CardStep, { kind: 'card-return' }>): Promise<void> {
+  const { spec, from, to } = step;
+  const rename = from === to ? [] : [`link set dev ${from} name ${to}`];
+  await runOrThrow(
+    system,
+    [`link set dev ${from} down`, ...rename, `link set dev ${to} netns ${process.pid}`],
+    spec.netnsPath,
+  );
+  await runOrThrow(system, settleLines(to, to));
+}
+
+const settleLines = (name: string, to: string): string[] => [
+  ...(name === to ? [] : [`link set dev ${name} down`, `link set dev ${name} name ${to}`]),
+  `link set dev ${to} alias ""`,
+];
