@@ -36,7 +36,16 @@ const mesh = (peers: number, revision = peers): NetworkMap => {
 };
 const start = async (): Promise<Agent> => {
   agent = await startAgent({
-    settings: loadSettings({ env: { WARREN_STATE_DIR: dir, WARREN_RUN_DIR: dir } }),
+    // A fake host's addresses cannot be listened on, and an engine of this machine is none of its own.
+    settings: loadSettings({
+      env: {
+        WARREN_STATE_DIR: dir,
+        WARREN_RUN_DIR: dir,
+        WARREN_DNS: 'off',
+        WARREN_DOCKER: 'off',
+        WARREN_PLUGIN_SOCKET: 'off',
+      },
+    }),
     system: host.system,
     link,
     clock,
