@@ -56,7 +56,10 @@ test(`${total} containers that come and go on three hosts never share an address
   const held = new Map<string, string>();
   const pings = steady.map((from, i) => {
     const to = steady[(i + 1) % steady.length]?.addresses[0] ?? '';
-    return from.run(['ping', '-n', '-q', '-i', '0.2', '-c', String(total * 2), to], { okCodes: 'any' });
+    return from.run(['ping', '-n', '-q', '-i', '0.2', '-c', String(total * 2), to], {
+      okCodes: 'any',
+      timeoutSeconds: 60 + total,
+    });
   });
   let made = 0;
   const work = async ({ engine, host }: DockerHost, seed: number): Promise<void> => {

@@ -22,10 +22,14 @@ function endEngineNow(dir: string): void {
     if (pids.length === 0) break;
     for (const pid of pids) kill(pid);
   }
-  for (const controller of entriesOf('/sys/fs/cgroup')) {
-    for (const id of ids) removeFolder(`/sys/fs/cgroup/${controller}/docker/${id}`);
-    removeFolder(`/sys/fs/cgroup/${controller}/docker`);
+  const groups = entriesOf('/sys/fs/cgroup').map((controller) => `/sys/fs/cgroup/${controller}/docker`);
+  const own = groups.flatMap((group) => ids.map((id) => `${group}/${id}`));
+  // Busy until somebody has waited for the processes that were in them.
+  for (let round = 0; round < 50 && own.some((folder) => existsSync(folder)); round += 1) {
+    if (round > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 40);
+    own.forEach(removeFolder);
   }
+  groups.forEach(removeFolder);
   rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
 }
 
