@@ -54,11 +54,9 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
     addresses: own.addresses,
     mtu,
   });
-  const rules = firewallInput({ map, settings, local }, self, own, bridge, segments, [
-    ...map.mesh.overlayPools,
-    ...map.mesh.containerPools,
-    ...claimed.claims.map((claim) => claim.prefix),
-  ]);
+  const claims = claimed.claims.map((claim) => claim.prefix);
+  const mesh = [...map.mesh.overlayPools, ...map.mesh.containerPools, ...claims];
+  const rules = firewallInput({ map, settings, local }, self, own, bridge, segments, mesh, observed.links);
   const desired: Desired = {
     isMember: self !== undefined,
     interfaceName: settings.interfaceName,

@@ -9,7 +9,7 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Family } from '../../shared/net/address.ts';
 import { vxlanPort } from './bridged.ts';
 import { digestOf } from './digest.ts';
-import type { ObservedIptables } from './observed.ts';
+import type { ObservedIptables, ObservedRule } from './observed.ts';
 import type { Step } from './step.ts';
 
 /** What the rules follow from; undefined for a host that has no part in the mesh. */
@@ -63,17 +63,24 @@ function wanted(wish: IptablesWish | undefined, family: Family, seen: Seen): Rea
     chains.set('raw PREROUTING', { head: own.map((prefix) => `-d ${prefix} -i ${tunnel} -j ACCEPT`), tail: [] });
     chains.set('filter DOCKER-USER', { head: [published, ...between], tail: [] });
   }
-  if (seen.forwardPolicy !== 'ACCEPT') {
+  const isForwardShut = isShut(seen, 'filter FORWARD');
+  if (seen.forwardPolicy !== 'ACCEPT' || isForwardShut) {
     // What containers send outside passes after the engine has had its say about its own networks.
     const outside = bridges.flatMap((bridge) => [
       `-i ${bridge} -j ACCEPT`,
       `-o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
     ]);
     // `iptables -F` takes the jump away with which the engine asks DOCKER-USER, until the engine is started again.
-    const isAsked = seen.chains.get('filter FORWARD')?.some(({ specification }) => specification === '-j DOCKER-USER');
-    chains.set('filter FORWARD', { head: isAsked === true ? [] : [published, ...between], tail: outside });
+    const first = seen.chains.get('filter FORWARD')?.find((rule) => isDockersJump(rule) || dropsAll(rule));
+    const isAsked = first !== undefined && isDockersJump(first);
+    const head = isAsked ? [] : [published, ...between];
+    chains.set(
+      'filter FORWARD',
+      // Nothing comes behind a rule that drops all; before the engine's own rules nothing is opened to the outside.
+      isForwardShut && !isAsked ? { head: [...head, ...outside], tail: [] } : { head, tail: outside },
+    );
   }
-  if (seen.inputPolicy !== 'ACCEPT') {
+  if (seen.inputPolicy !== 'ACCEPT' || isShut(seen, 'filter INPUT')) {
     const names = bridges.flatMap((bridge) =>
       ['udp', 'tcp'].map((protocol) => `-i ${bridge} -p ${protocol} -m ${protocol} --dport 53 -j ACCEPT`),
     );
@@ -82,6 +89,11 @@ function wanted(wish: IptablesWish | undefined, family: Family, seen: Seen): Rea
   }
   return chains;
 }
+
+/** As distributions write it that leave the policy alone: a last rule that drops or rejects whatever comes to it. */
+const dropsAll = ({ specification }: ObservedRule): boolean => /^-j (?:DROP|REJECT)\b/.test(specification);
+const isShut = (seen: Seen, name: ChainName): boolean => seen.chains.get(name)?.some(dropsAll) === true;
+const isDockersJump = ({ specification }: ObservedRule): boolean => specification === '-j DOCKER-USER';
 
 const chainNames: readonly ChainName[] = ['raw PREROUTING', 'filter DOCKER-USER', 'filter FORWARD', 'filter INPUT'];
 

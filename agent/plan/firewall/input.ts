@@ -10,7 +10,7 @@ export interface FirewallInput {
   readonly settings: HostSettings;
   /** Everything that is inside the mesh: pools, overlay addresses, leases, subnets. */
   readonly mesh: readonly Cidr[];
-  /** Prefixes containers have addresses of, on any host. */
+  /** What containers have addresses of, on any host: pools, networks of engines, single addresses. */
   readonly containers: readonly Cidr[];
   /** This host's overlay addresses. */
   readonly addresses: readonly Address[];
@@ -20,6 +20,8 @@ export interface FirewallInput {
   readonly served: readonly Cidr[];
   /** The bridge's own addresses. */
   readonly gateways: readonly Address[];
+  /** Links that the bridge has as its ports now, sorted. */
+  readonly ports: readonly string[];
   /** Of all hosts, as far as they can be believed; those of hosts that are gone are marked unhealthy. */
   readonly workloads: readonly Workload[];
   /** Those of this host. */

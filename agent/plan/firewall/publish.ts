@@ -45,7 +45,9 @@ export function publishChains(input: FirewallInput): string[] {
     ...jumps,
     '  }',
     '  chain publish_here { type nat hook output priority -110; policy accept;',
-    '    oifname "lo" ip daddr 127.0.0.0/8 return',
+    // A packet from a loopback address never leaves this machine; what listens there keeps its port.
+    '    ip daddr 127.0.0.0/8 return',
+    '    ip6 daddr ::1 return',
     ...jumps,
     '  }',
     '  chain publish_back { type nat hook postrouting priority 98; policy accept;',

@@ -5,17 +5,22 @@
  * one bridge and never sees the IP layer's rules.
  */
 import type { Address } from '../../../shared/net/address.ts';
-import type { Cidr } from '../../../shared/net/cidr.ts';
+import { type Cidr, addressAt } from '../../../shared/net/cidr.ts';
 import type { SegmentName, Workload } from '../../../shared/workload.ts';
-import { addressSets, isV4, prefixSets } from './sets.ts';
+import { addressSets, isV4, links, prefixSets } from './sets.ts';
 
 export interface SegmentRules {
+  /** Whom a member of a segment may only meet if it is a member too. */
   readonly containers: readonly Cidr[];
   readonly workloads: readonly Workload[];
 }
 
-/** Empty where nothing is in a segment. `hook`: the base chain's head. */
-export function segmentChains({ containers, workloads }: SegmentRules, hook: string): string[] {
+/** Empty where nothing is in a segment. `hook`: the base chain's head, `before`: its first rules. */
+export function segmentChains(
+  { containers, workloads }: SegmentRules,
+  hook: string,
+  before: readonly string[] = [],
+): string[] {
   const members = membersOf(workloads);
   if (members.size === 0) return [];
   return [
@@ -26,11 +31,33 @@ export function segmentChains({ containers, workloads }: SegmentRules, hook: str
     ]),
     ...verdictMaps(members),
     `  chain segments { ${hook} policy accept;`,
+    ...before,
     ...(['4', '6'] as const).flatMap((v) => [
       `    ${ip(v)} saddr vmap @segment_source${v}`,
       `    ${ip(v)} daddr vmap @segment_target${v}`,
     ]),
     '  }',
+  ];
+}
+
+/**
+ * Between two ports of one bridge containers could meet by what no lookup of their addresses sees: link-local addresses,
+ * broadcast and multicast, a source made up, a frame in VLAN 0 twice, which Linux takes off. So nothing passes there but
+ * ARP, neighbour discovery, and packets from a container's address to a container's.
+ */
+export function portRules(ports: readonly string[], leases: readonly Cidr[]): string[] {
+  if (ports.length === 0) return [];
+  // By its ports, for not every kernel knows the bridge's own name here.
+  const between = `    iifname ${links(ports)}`;
+  const broadcast = leases.filter(isV4).map(lastOf);
+  return [
+    `${between} meta protocol != { ip, ip6, arp } counter drop`,
+    `${between} ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`,
+    `${between} meta protocol { ip, ip6 } meta pkttype { broadcast, multicast } counter drop`,
+    ...(broadcast.length === 0 ? [] : [`${between} ip daddr { ${broadcast.join(', ')} } counter drop`]),
+    ...(['4', '6'] as const).flatMap((v) =>
+      ['saddr', 'daddr'].map((side) => `${between} ${ip(v)} ${side} != @containers${v} counter drop`),
+    ),
   ];
 }
 
@@ -77,6 +104,9 @@ function verdictMaps(members: ReadonlyMap<SegmentName, ReadonlySet<Address>>): s
   }
   return maps;
 }
+
+const lastOf = (lease: Cidr): Address =>
+  addressAt(lease, (1n << BigInt(32 - Number(lease.slice(lease.indexOf('/') + 1)))) - 1n);
 
 const ip = (v: '4' | '6'): string => (v === '4' ? 'ip' : 'ip6');
 

@@ -9,7 +9,7 @@ import type { DesiredTable } from '../desired.ts';
 import { type FirewallInput, bridgesOf } from './input.ts';
 import { namesChain } from './names.ts';
 import { publishChains, publishedAccept } from './publish.ts';
-import { segmentChains } from './segments.ts';
+import { portRules, segmentChains } from './segments.ts';
 import { links, prefixSets } from './sets.ts';
 
 export function planTable(input: FirewallInput): DesiredTable {
@@ -31,7 +31,8 @@ export function planTable(input: FirewallInput): DesiredTable {
 
 /** What passes from port to port of one bridge; undefined while nothing is in a segment. */
 export function planBridgeTable(input: FirewallInput): DesiredTable | undefined {
-  const chains = segmentChains(input, 'type filter hook forward priority -200;');
+  const between = portRules(input.ports, input.leases);
+  const chains = segmentChains(input, 'type filter hook forward priority -200;', between);
   if (chains.length === 0) return undefined;
   const text = chains.join('\n');
   return { name: input.settings.tableName, text, digest: digestOf(text) };

@@ -7,6 +7,8 @@ import type { Publication, Workload } from '../../../shared/workload.ts';
 import type { DesiredBridge, DesiredSegment, Refusal } from '../desired.ts';
 import type { IptablesWish } from '../iptables.ts';
 import type { LocalFacts } from '../local.ts';
+import type { Observed } from '../observed.ts';
+import { indexRanges, pointOf, prefixOfOne, rangeOf } from '../ranges.ts';
 import { type HostSettings, linkMark } from '../settings.ts';
 import { type FirewallInput, bridgesOf, publishedMark } from './input.ts';
 
@@ -17,20 +19,23 @@ export function firewallInput(
   bridge: DesiredBridge | undefined,
   bridged: readonly DesiredSegment[],
   mesh: readonly Cidr[],
+  links: Observed['links'],
 ): FirewallInput {
   const { map, settings, local } = wish;
   const leases = self?.leases ?? [];
+  const workloads = self === undefined ? [] : allWorkloads(map, self, local);
   return {
     settings,
     mesh,
-    containers: map.mesh.containerPools,
+    containers: containersOf(map, workloads, local),
     addresses: own.addresses,
     leases,
     served: [...leases, ...(self?.subnets.map((subnet) => subnet.prefix) ?? [])],
     gateways: (bridge?.addresses ?? []).map((text) => text.slice(0, text.indexOf('/')) as Address),
-    workloads: self === undefined ? [] : allWorkloads(map, self, local),
+    workloads,
     publications:
       self === undefined ? [] : ownPublications(map, settings).filter((one) => !takesTunnels(one, settings)),
+    ports: portsOf(links, settings),
     bridged,
     local,
   };
@@ -59,6 +64,25 @@ function allWorkloads(map: NetworkMap, self: HostRecord, local: LocalFacts): Wor
   return [
     ...workloadsOf({ ...self, workloads: [...local.workloads] }),
     ...others.flatMap((host) => workloadsOf(host).map((one) => (host.isGone ? { ...one, isHealthy: false } : one))),
+  ];
+}
+
+/** Names that need no quoting; a machine's administrator may have given a link another. */
+function portsOf(links: Observed['links'], { bridgeName }: HostSettings): string[] {
+  const ports = [...links.values()].filter(({ name, master }) => master === bridgeName && /^[\w.-]+$/.test(name));
+  return ports.map(({ name }) => name).sort();
+}
+
+/** The pools, and what has a container's address outside of them: engines' networks on the mesh. Hosts are none. */
+function containersOf(map: NetworkMap, workloads: readonly Workload[], local: LocalFacts): Cidr[] {
+  const hosts = new Set<Address>(map.hosts.flatMap(({ addresses }) => addresses));
+  const { containerPools } = map.mesh;
+  const pools = indexRanges(containerPools, rangeOf);
+  const isOutside = (address: Address): boolean => !hosts.has(address) && pools.overlap(pointOf(address)) === undefined;
+  return [
+    ...containerPools,
+    ...local.engine.networks.flatMap(({ prefixes }) => prefixes),
+    ...workloads.flatMap(({ addresses }) => addresses.filter(isOutside).map(prefixOfOne)),
   ];
 }
 

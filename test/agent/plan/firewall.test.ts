@@ -5,7 +5,9 @@ import { instancesOf } from '../../../agent/plan/firewall/publish.ts';
 import { planBridgeTable, planTable } from '../../../agent/plan/firewall/table.ts';
 import { firewallInput, refusedPublications } from '../../../agent/plan/firewall/wish.ts';
 import { noLocalFacts } from '../../../agent/plan/local.ts';
+import type { Observed } from '../../../agent/plan/observed.ts';
 import type { HostSettings } from '../../../agent/plan/settings.ts';
+import { parseCidr } from '../../../shared/net/cidr.ts';
 import { parseAddress } from '../../../shared/net/address.ts';
 import type { NetworkMap } from '../../../shared/network-map.ts';
 import { type Workload, workloadSchema } from '../../../shared/workload.ts';
@@ -33,7 +35,10 @@ function mapWith(byHost: Readonly<Record<number, Workload[]>>, mesh: Partial<Net
 function inputOf(map: NetworkMap, local = noLocalFacts) {
   const self = map.hosts.find((host) => host.id === settings.selfId);
   const bridge = { name: 'warren-br', addresses: ['10.210.1.1/24', 'fd00:86:0:11::1/64'], mtu: 1420 };
-  return firewallInput({ map, settings, local }, self, self ?? { addresses: [] }, bridge, [], map.mesh.containerPools);
+  const port = (name: string, master = 'warren-br') => [name, { name, master }] as const;
+  const links = new Map([port('wv2'), port('veth1'), port('veth9', 'docker0')]) as unknown as Observed['links'];
+  const own = self ?? { addresses: [] };
+  return firewallInput({ map, settings, local }, self, own, bridge, [], map.mesh.containerPools, links);
 }
 
 /** The lines of one chain. */
@@ -118,6 +123,52 @@ test('segments stand in both tables, and in neither while nothing is in one', ()
   }
   assert.equal(planBridgeTable(inputOf(meshOf(3))), undefined);
   assert.doesNotMatch(planTable(inputOf(meshOf(3))).text, /segment/);
+});
+
+test('between two ports of the bridge nothing passes that a segment could be left by', () => {
+  const map = mapWith({ 2: [workload({ segment: 'blue', addresses: ['10.210.2.5'] })] });
+  const rules = chain(planBridgeTable(inputOf(map))?.text ?? '', 'segments');
+  assert.deepEqual(rules.slice(0, 8), [
+    'iifname { "veth1", "wv2" } meta protocol != { ip, ip6, arp } counter drop',
+    'iifname { "veth1", "wv2" } ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
+    'iifname { "veth1", "wv2" } meta protocol { ip, ip6 } meta pkttype { broadcast, multicast } counter drop',
+    'iifname { "veth1", "wv2" } ip daddr { 10.210.1.255 } counter drop',
+    'iifname { "veth1", "wv2" } ip saddr != @containers4 counter drop',
+    'iifname { "veth1", "wv2" } ip daddr != @containers4 counter drop',
+    'iifname { "veth1", "wv2" } ip6 saddr != @containers6 counter drop',
+    'iifname { "veth1", "wv2" } ip6 daddr != @containers6 counter drop',
+  ]);
+  assert.doesNotMatch(planTable(inputOf(map)).text, /icmpv6/);
+});
+
+test('a container of an advertised network is no outsider to a segment, a host is', () => {
+  const map = mapWith({ 2: [workload({ segment: 'blue', addresses: ['10.210.2.5'] })] });
+  const hosts = map.hosts.map((host, i) => ({
+    ...host,
+    subnets: i === 2 ? [{ prefix: parseCidr('172.20.0.0/16'), weight: 10 }] : host.subnets,
+    workloads:
+      i === 2
+        ? [workload({ name: 'far', addresses: ['172.20.0.9'] }), workload({ addresses: host.addresses })]
+        : host.workloads,
+  })) as unknown as NetworkMap['hosts'];
+  const engine = {
+    firewall: 'iptables' as const,
+    networks: [{ name: 'lan', bridgeName: 'br-0', prefixes: [parseCidr('172.21.0.0/16')] }],
+  };
+  const { containers } = inputOf({ ...map, hosts }, { ...noLocalFacts, engine });
+  assert.deepEqual(containers, [...map.mesh.containerPools, '172.21.0.0/16', '172.20.0.9/32']);
+});
+
+test('what this machine asks of a loopback address is never led to a service', () => {
+  const publications = [
+    { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 80, protocol: 'tcp', port: 8080, hostId: null },
+  ] as unknown as NetworkMap['mesh']['publications'];
+  const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] }, { publications });
+  assert.deepEqual(chain(planTable(inputOf(map)).text, 'publish_here'), [
+    'ip daddr 127.0.0.0/8 return',
+    'ip6 daddr ::1 return',
+    'fib daddr type local tcp dport 8080 jump publish_tcp_8080',
+  ]);
 });
 
 test('what containers ask the name servers of the host comes to the agent', () => {

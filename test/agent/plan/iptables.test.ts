@@ -147,3 +147,18 @@ test('where nobody asks DOCKER-USER any more, as after iptables -F, the way stan
   const [back = ''] = stepsFor(mended.replace(/^-A FORWARD/m, '-A FORWARD -j DOCKER-USER\n-A FORWARD'), 4);
   assert.match(back, /^-D FORWARD -i warren0 -o warren-br/m);
 });
+
+test('where a last rule drops all instead of the policy, ours stand before it', () => {
+  const reject = '-A FORWARD -j REJECT --reject-with icmp-host-prohibited\n';
+  const plain = `*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n-A INPUT -j DROP\n${reject}COMMIT\n`;
+  const given = { ...wish, hasEngine: false, bridges: ['warren-br'] };
+  const [input = ''] = stepsFor(plain, 4, given);
+  assert.match(input, /^-I FORWARD 1 -i warren-br .*-j ACCEPT$/m);
+  assert.match(input, /^-I INPUT 1 -i warren-br -p udp .*--dport 53 .*-j ACCEPT$/m);
+  assert.doesNotMatch(input, /^-A/m);
+  assert.deepEqual(stepsFor(restore(plain, input), 4, given), []);
+  const beside = dockers.replace('-A FORWARD -j DOCKER-FORWARD', `$&\n${reject.trim()}`);
+  assert.doesNotMatch(stepsFor(beside, 4)[0] ?? '', /-I FORWARD/);
+  const before = dockers.replace('-A FORWARD -j DOCKER-USER', '-A FORWARD -j DROP\n$&');
+  assert.match(stepsFor(before, 4)[0] ?? '', /-I FORWARD 1 -i warren0 -o warren-br/);
+});
