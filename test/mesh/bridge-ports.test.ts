@@ -25,7 +25,7 @@ before(async () => {
         `addr add 10.210.1.${last}/24 brd + dev eth0`,
         `addr add fd00:86:0:11::${last}/64 dev eth0 nodad`,
         'link set eth0 up',
-        'addr add fe80::' + `${last}/64 dev eth0 nodad`,
+        `addr add fe80::${last}/64 dev eth0 nodad`,
         `addr add 192.0.2.${last}/24 dev eth0`,
       ],
       name,
