@@ -280,14 +280,6 @@ test('an agent that is killed and started again loses not one packet of the segm
   );
 });
 
-test('a segment that is not declared as bridged is refused with the remedy', async () => {
-  const { stderr, exitCode } = await h1.warren(['attach', `netns:${boxOf(h1)}`, '--segment', 'nope'], {
-    okCodes: 'any',
-  });
-  assert.equal(exitCode, 2);
-  assert.match(stderr, /segment add NAME --bridged/);
-});
-
 test('leave takes everything of it away', async () => {
   await h2.warren(['leave']);
   assert.deepEqual(await segmentLinks(h2), []);
