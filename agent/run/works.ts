@@ -77,10 +77,11 @@ export function startWorks(context: Context): Works {
   const halt = async (): Promise<void> => {
     kernel.stop();
     reporter.stop();
-    names.stop();
     // First of all: what the engine asks meanwhile needs the reconciler.
     await plugin.stop();
     await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
+    // After the last pass, which would have it listen again.
+    names.stop();
     await membership.saved();
   };
   return { reconciler, stream, renewal, account, docker, names, halt };
