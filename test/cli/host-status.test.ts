@@ -27,7 +27,9 @@ let clock: FakeClock;
 let publicKey: string;
 let local: Awaited<ReturnType<typeof listenLocally>>;
 
-const env = (): Record<string, string> => ({ WARREN_STATE_DIR: dir, WARREN_RUN_DIR: dir });
+/** Sockets of this machine are nothing a fake host could serve. */
+const noSockets = { WARREN_DNS: 'off', WARREN_DOCKER: 'off', WARREN_PLUGIN_SOCKET: 'off' };
+const env = (): Record<string, string> => ({ WARREN_STATE_DIR: dir, WARREN_RUN_DIR: dir, ...noSockets });
 const standing = {
   kind: 'standing',
   standing: { hostId: parseHostId(hostId(1)), state: 'active', isRotationDue: false, reportSeconds: 60 },
