@@ -29,7 +29,8 @@ export function createAttachHandlers(
       const interfaceName = body.interface ?? parseInterfaceName(isBridged ? 'eth1' : 'eth0');
       const member = isBridged ? asMember(body, segment, interfaceName) : undefined;
       return member === undefined
-        ? calls.attach({ ...body, interface: interfaceName })
+        ? // As the saved book reads it back: the same request has the same text, also after a restart.
+          calls.attach(attachRequestSchema.parse({ ...body, interface: interfaceName }))
         : memberCalls.attach(body.target, member);
     },
     detach: async ({ target, ...which }) => {
