@@ -1,7 +1,7 @@
 /** What commands on this host ask of the container room. */
 import { WarrenError } from '../../shared/errors.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
-import type { DockerReply } from '../local/api.ts';
+import type { DockerReply } from '../local/container-api.ts';
 import type { ChoiceBook } from './choices.ts';
 import { advertiseLabel, bridgeOf, subnetsOf } from './joined.ts';
 import { hostLabel } from './network.ts';

@@ -9,6 +9,13 @@ import { hostIdSchema, hostNameSchema, instanceNameSchema, interfaceNameSchema }
 import { addressSchema } from '../../shared/net/address.ts';
 import { cidrSchema } from '../../shared/net/cidr.ts';
 import { attachRequestSchema } from '../attach/request.ts';
+import {
+  dockerReplySchema,
+  dockerRequestSchema,
+  nameSchema,
+  namesReplySchema,
+  queryReplySchema,
+} from './container-api.ts';
 import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
 import { labelNameSchema, segmentNameSchema } from '../../shared/workload.ts';
@@ -109,50 +116,6 @@ export const attachmentStatusSchema = attachmentReportSchema.extend({
 });
 export const attachmentsReplySchema = z.strictObject({ items: z.array(attachmentStatusSchema) });
 export type AttachmentStatus = z.infer<typeof attachmentStatusSchema>;
-
-export const dockerRequestSchema = z.strictObject({ network: z.string().min(1).max(128) });
-export const dockerReplySchema = z.strictObject({
-  /** The engine's version; null while none answers. */
-  engine: z.string().nullable(),
-  /** Warren's network there. */
-  network: z.string().nullable(),
-  /** On the mesh. */
-  containers: z.int(),
-  networks: z.array(
-    z.strictObject({
-      name: z.string(),
-      driver: z.string(),
-      bridge: z.string(),
-      subnets: z.array(cidrSchema),
-      /** `own`: Warren's. `pending`: waits for an operator. `apart`: not on the mesh. */
-      state: z.enum(['own', 'joined', 'pending', 'apart']),
-    }),
-  ),
-});
-export type DockerReply = z.infer<typeof dockerReplySchema>;
-
-export const namesReplySchema = z.strictObject({
-  /** Null before the first map. */
-  domain: z.string().nullable(),
-  /** Servers from which containers' questions are led to the agent. */
-  resolvers: z.array(addressSchema),
-  items: z.array(
-    z.strictObject({
-      name: z.string(),
-      kind: z.enum(['host', 'workload', 'service']),
-      addresses: z.array(addressSchema),
-    }),
-  ),
-});
-export type NamesReply = z.infer<typeof namesReplySchema>;
-const nameSchema = z.string().min(1).max(253);
-export const queryReplySchema = z.strictObject({
-  name: z.string(),
-  type: z.string(),
-  rcode: z.string(),
-  answers: z.array(z.string()),
-});
-export type QueryReply = z.infer<typeof queryReplySchema>;
 
 export const pingRequestSchema = z.strictObject({
   /** Name, id or address. */

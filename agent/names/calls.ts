@@ -7,7 +7,7 @@ import type { NetworkMap } from '../../shared/network-map.ts';
 import { workloadsOf } from '../../shared/own-workloads.ts';
 import type { HostId } from '../../shared/names.ts';
 import { type Label, type Workload, parseLabel } from '../../shared/workload.ts';
-import type { NamesReply, QueryReply } from '../local/api.ts';
+import type { NamesReply, QueryReply } from '../local/container-api.ts';
 import { readAnswers } from './answer.ts';
 import { linkVariables } from './link-variables.ts';
 import type { Names } from './room.ts';

@@ -1,5 +1,5 @@
 /** `warren dns`: the names of the mesh, as this host knows them. */
-import type { NamesReply } from '../../agent/local/api.ts';
+import type { NamesReply } from '../../agent/local/container-api.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import { type Address, parseAddress } from '../../shared/net/address.ts';
 import type { Register } from '../command.ts';

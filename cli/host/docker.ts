@@ -1,5 +1,5 @@
 /** `warren docker`: what this host's container engine has on the mesh. */
-import type { DockerReply } from '../../agent/local/api.ts';
+import type { DockerReply } from '../../agent/local/container-api.ts';
 import type { Register } from '../command.ts';
 import type { Table } from '../output.ts';
 import { type InstanceOptions, agentOf, withInstance } from './instance.ts';
