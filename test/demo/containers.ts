@@ -2,12 +2,10 @@
  * What the demo's containers are: Docker's own, each host with a real engine, where an engine can run on this machine;
  * else network namespaces that `warren attach` joins. Which of the two, and why, is told.
  */
-import type { LabContainer } from '../support/lab-container.ts';
+import { type LabContainer, registerContainer } from '../support/lab-container.ts';
 import { type LabDocker, makeDocker } from '../support/lab-docker.ts';
 import type { LabHost } from '../support/lab-host.ts';
-import { addressesOf } from '../support/lab-container.ts';
 import { run } from '../support/command.ts';
-import { runInside } from '../support/namespace.ts';
 import { until } from '../support/wait.ts';
 
 export interface ContainerKind {
@@ -59,15 +57,7 @@ function dockerContainers(version: string, engines: Map<string, LabDocker>): Con
       // A name for its namespace, so that captures and pings are made in it as in any other.
       const namespace = `${host.namespace}c${host.containers.length + 1}`;
       await run(['ip', 'netns', 'attach', namespace, String(pid)]);
-      const container: LabContainer = {
-        name,
-        namespace,
-        host,
-        addresses: await addressesOf(namespace),
-        run: (argv, options) => runInside(namespace, argv, options),
-      };
-      host.containers.push(container);
-      return container;
+      return registerContainer(host, name, namespace);
     },
   };
 }

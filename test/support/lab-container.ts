@@ -18,6 +18,11 @@ export async function makeContainer(host: LabHost): Promise<LabContainer> {
   const namespace = `${host.namespace}c${host.containers.length + 1}`;
   await makeNamespace(namespace);
   await host.warren(['attach', `netns:${namespace}`, '--json']);
+  return registerContainer(host, name, namespace);
+}
+
+/** A namespace that is on the mesh already, as the next container of its host. */
+export async function registerContainer(host: LabHost, name: string, namespace: string): Promise<LabContainer> {
   const container: LabContainer = {
     name,
     namespace,
