@@ -4,12 +4,14 @@ import { start } from '../../server/main.ts';
 import type { Output } from '../output.ts';
 
 export async function runServer(config: ServerConfig, output: Output): Promise<void> {
+  // Asked for before anything is opened: who is told to end while starting still closes what it opened.
+  const ending = nextSignal();
   const server = await start(config);
   if (server.firstKey !== undefined) {
     const key = server.firstKey.reveal();
     output.data({ adminKey: key }, () => `admin key: ${key}`);
   }
-  await nextSignal();
+  await ending;
   // Whoever asks twice does not want to wait.
   void nextSignal().then(() => process.exit(1));
   await server.stop();

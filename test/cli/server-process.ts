@@ -34,6 +34,8 @@ export interface ServerOptions {
   readonly state: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** When to stop waiting for it; by default it says that it is ready. Ports are unknown before that. */
+  readonly isReady?: () => boolean;
 }
 
 /** One command to its end, whatever its exit code. Nothing of this machine's configuration counts. */
@@ -55,9 +57,9 @@ export async function startServerProcess(t: TestContext, options: ServerOptions)
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
   const ended = endOf(child);
-  const ready = await until('the server is ready', { seconds: 30, everyMilliseconds: 20 }, () => {
+  const ready = await until('the server is ready', { seconds: 30, everyMilliseconds: 5 }, () => {
     if (child.exitCode !== null) return { isGone: true } as const;
-    return readyLine(stderr());
+    return readyLine(stderr()) ?? (options.isReady?.() === true ? { port: 0, metricsPort: undefined } : undefined);
   });
   if ('isGone' in ready) throw new Error(`the server ended by itself: ${stderr()}`);
   const { port, metricsPort } = ready;

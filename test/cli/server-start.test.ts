@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -45,6 +46,14 @@ test('SIGTERM ends streams that are open and the process within 5 s, with exit c
   assert.deepEqual(await server.ended, { code: 0, signal: null });
   assert.ok(performance.now() - asked < 5000);
   for (const stream of streams) await until('the stream ended', { seconds: 5 }, () => stream.isClosed());
+});
+
+test('a signal that comes while the server starts ends it in order, too', async (t) => {
+  const state = temporaryDirectory(t);
+  const server = await startServerProcess(t, { state, isReady: () => existsSync(join(state, 'warren.db')) });
+  server.kill('SIGTERM');
+  assert.deepEqual(await server.ended, { code: 0, signal: null });
+  assert.equal(existsSync(join(state, 'warren.db-wal')), false, 'the database is closed');
 });
 
 /** A connection that has begun a request and does not finish it, which holds a stop up for a while. */
