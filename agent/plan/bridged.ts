@@ -7,7 +7,7 @@ import { workloadsOf } from '../../shared/own-workloads.ts';
 import type { HostRecord, NetworkMap } from '../../shared/network-map.ts';
 import type { Address, Family } from '../../shared/net/address.ts';
 import type { Segment, SegmentName, Workload } from '../../shared/workload.ts';
-import type { Claim } from './claims.ts';
+import type { Claim } from './desire/claims.ts';
 import type { DesiredSegment, Refusal } from './desired.ts';
 import { digestOf } from './digest.ts';
 import { prefixOfOne } from './ranges.ts';

@@ -1,10 +1,10 @@
 /** Which hosts of the map become peers, and in which order their endpoints are tried. */
-import type { Endpoint } from '../../shared/net/endpoint.ts';
-import type { HostRecord } from '../../shared/network-map.ts';
-import type { Refusal } from './desired.ts';
-import { pointOf } from './ranges.ts';
-import type { HostSettings } from './settings.ts';
-import { type Underlay, addressOf } from './underlay.ts';
+import type { Endpoint } from '../../../shared/net/endpoint.ts';
+import type { HostRecord } from '../../../shared/network-map.ts';
+import type { Refusal } from '../desired.ts';
+import { pointOf } from '../ranges.ts';
+import type { HostSettings } from '../settings.ts';
+import { type Underlay, addressOf } from '../underlay.ts';
 
 /** A key that two hosts claim belongs to neither, and our own key to no peer. */
 export function believePeers(

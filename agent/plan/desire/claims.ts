@@ -3,15 +3,15 @@
  * the host's own networks, or the way to the peers themselves is refused with a reason (WireGuard would hand a prefix
  * silently to whoever came last).
  */
-import { WarrenError } from '../../shared/errors.ts';
-import type { HostId } from '../../shared/names.ts';
-import type { Address } from '../../shared/net/address.ts';
-import type { Cidr } from '../../shared/net/cidr.ts';
-import { refuseReserved, reservedPrefixes } from '../../shared/net/reserved.ts';
-import type { Endpoint } from '../../shared/net/endpoint.ts';
-import type { Refusal } from './desired.ts';
-import { type Range, type RangeIndex, indexRanges, pointOf, rangeOf } from './ranges.ts';
-import { type Underlay, addressOf } from './underlay.ts';
+import { WarrenError } from '../../../shared/errors.ts';
+import type { HostId } from '../../../shared/names.ts';
+import type { Address } from '../../../shared/net/address.ts';
+import type { Cidr } from '../../../shared/net/cidr.ts';
+import { refuseReserved, reservedPrefixes } from '../../../shared/net/reserved.ts';
+import type { Endpoint } from '../../../shared/net/endpoint.ts';
+import type { Refusal } from '../desired.ts';
+import { type Range, type RangeIndex, indexRanges, pointOf, rangeOf } from '../ranges.ts';
+import { type Underlay, addressOf } from '../underlay.ts';
 
 export interface Claim {
   readonly prefix: Cidr;
