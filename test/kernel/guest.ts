@@ -3,7 +3,7 @@
  * WireGuard. Runs one command in it. Must not write to the host but for the guest's own folder of results.
  */
 import { execa } from 'execa';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -82,7 +82,8 @@ async function boot(guest: Guest, version: string, initrd: string, out: string):
     '-virtfs',
     `local,path=${path},mount_tag=${tag},security_model=none,multidevs=remap${options}`,
   ];
-  const modulesDir = join(guest.kernelDir, 'root/lib/modules', version);
+  // The guest mounts it before the host's root is its own root, where an absolute link would lead astray.
+  const modulesDir = await realpath(join(guest.kernelDir, 'root/lib/modules', version));
   const script = join(guest.directory, 'test/kernel/guest.sh');
   const append = `console=ttyS0 quiet panic=-1 loglevel=3 run=${script} modules=${modulesDir}`;
   await execa(
