@@ -23,6 +23,13 @@ export const epochSchema = z
 export const advertisedRouteSchema = z.strictObject({ prefix: cidrSchema, weight: weightSchema });
 export type AdvertisedRoute = z.infer<typeof advertisedRouteSchema>;
 
+/**
+ * What stands between a host and the others, as its own questions found out: nothing, a NAT that gives one mapped
+ * endpoint whoever is spoken to, or one that gives each peer another.
+ */
+export const natSchema = z.enum(['unknown', 'none', 'easy', 'symmetric']);
+export type Nat = z.infer<typeof natSchema>;
+
 /** What every host of the mesh knows of one host. */
 export const hostRecordSchema = z.strictObject({
   id: hostIdSchema,
@@ -36,6 +43,9 @@ export const hostRecordSchema = z.strictObject({
   subnets: z.array(advertisedRouteSchema).max(256),
   /** Endpoint candidates, best first. */
   endpoints: z.array(endpointSchema).max(16),
+  nat: natSchema.default('unknown'),
+  /** True when an operator marked the host: it forwards ciphertext for pairs that cannot meet. */
+  isRelay: z.boolean().default(false),
   /** True while the server finds the host gone; only then do its subnets move to another owner. */
   isGone: z.boolean(),
   /** What runs there, ordered by name. A map saved by an agent before 0.2 has none. */

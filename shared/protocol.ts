@@ -25,6 +25,8 @@ export const standingSchema = z.strictObject({
   isRotationDue: z.boolean(),
   /** Seconds between two reports of an idle agent. */
   reportSeconds: z.int().min(1).max(3600),
+  /** UDP port, at the server's address, where a host may ask what it looks like from outside; null where none is. */
+  reflectorPort: z.int().min(1).max(65535).nullable().default(null),
 });
 export type Standing = z.infer<typeof standingSchema>;
 

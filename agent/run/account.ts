@@ -9,6 +9,9 @@ import type { Reconciler } from '../reconcile.ts';
 import { peerReports, trimReport } from '../report.ts';
 import type { Context } from './context.ts';
 
+/** What the host looks like from outside. */
+export type Outside = Pick<ReportBody, 'mappedEndpoints' | 'nat'>;
+
 export interface Account {
   failures(): readonly Failure[];
   attachments(): ReportBody['attachments'];
@@ -20,6 +23,7 @@ export function createAccount(
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
   rooms: ReadonlyArray<{ faults(): readonly Fault[] }>,
   docker: Pick<Docker, 'wishes'>,
+  outside: () => Outside,
 ): Account {
   const { membership, subnetEnv, clock, attachments, workloads, ground } = context;
   let ownFailures: Failure[] = [];
@@ -37,7 +41,7 @@ export function createAccount(
         const { target, addresses, state } = statusOf(one, { ground });
         return { target, addresses: addresses.slice(0, 2), state: state === 'attached' ? state : 'waiting' };
       }),
-    report: () => describeReport(context, reconciler, docker, account),
+    report: () => describeReport(context, reconciler, docker, { ...account, outside }),
   };
   return account;
 }
@@ -46,7 +50,7 @@ function describeReport(
   { membership, host, link, selfId, settings, backend, workloads }: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
   docker: Pick<Docker, 'wishes'>,
-  account: Account,
+  own: Pick<Account, 'failures' | 'attachments'> & { outside: () => Outside },
 ): ReportBody {
   const { observed, applied } = reconciler.reached();
   const { interfaceName, bridgeName, listenPort } = settings();
@@ -62,9 +66,10 @@ function describeReport(
       listenPort,
       preferred: link.path()?.local,
     }),
+    ...own.outside(),
     peers: map === undefined ? [] : peerReports(map, selfId, reconciler.wireguard()),
-    failures: [...account.failures()],
-    attachments: account.attachments(),
+    failures: [...own.failures()],
+    attachments: own.attachments(),
     workloads: [...workloads.list()],
     advertise: [...docker.wishes()],
     backend: { kind, version: backendVersion },

@@ -53,7 +53,10 @@ export function startWorks(context: Context): Works {
     engine: () => docker.engine(),
   });
   const bridged = { faults: () => engineMembersOf(context, docker).faults };
-  const account = createAccount(context, reconciler, [docker, bridged, plugin, names], docker);
+  const account = createAccount(context, reconciler, [docker, bridged, plugin, names], docker, () => ({
+    mappedEndpoints: [],
+    nat: 'unknown',
+  }));
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));

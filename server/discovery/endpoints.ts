@@ -1,13 +1,16 @@
 /**
- * Which endpoints of a host the others are told, best first: what its operator declared, then what somebody saw its
- * packets come from, then its own addresses. Pure; candidates are unproven, the agents find out which one answers.
+ * Which endpoints of a host the others are told, best first: what its operator declared, where other hosts see its packets
+ * come from, what the server guesses, then its own addresses. Pure; candidates are unproven, the agents find out which one
+ * answers. Own addresses stay in the list behind a NAT too: hosts behind the same one meet there.
  */
 import { type Address, addressValue } from '../../shared/net/address.ts';
 import { type Cidr, cidrRange } from '../../shared/net/cidr.ts';
 import { type Endpoint, makeEndpoint, splitEndpoint } from '../../shared/net/endpoint.ts';
+import type { Nat } from '../../shared/network-map.ts';
 
 export interface EndpointCandidates {
   readonly declared: readonly Endpoint[];
+  readonly mapped: readonly Endpoint[];
   readonly observed: readonly Endpoint[];
   readonly local: readonly Endpoint[];
 }
@@ -15,8 +18,10 @@ export interface EndpointCandidates {
 /** As many as a host record holds. */
 const maxEndpoints = 16;
 
-export function rankEndpoints({ declared, observed, local }: EndpointCandidates): Endpoint[] {
-  return [...new Set([...declared, ...observed, ...local])].slice(0, maxEndpoints);
+/** A symmetric NAT gives every peer another mapping, so what one of them saw says nothing to the next. */
+export function rankEndpoints({ declared, mapped, observed, local }: EndpointCandidates, nat: Nat): Endpoint[] {
+  const seen = nat === 'symmetric' ? [] : mapped;
+  return [...new Set([...declared, ...seen, ...observed, ...local])].slice(0, maxEndpoints);
 }
 
 /**

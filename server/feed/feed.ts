@@ -54,6 +54,8 @@ export interface FeedOptions {
   readonly windowMs?: number;
   /** Milliseconds between two heartbeats of a stream. */
   readonly heartbeatMs?: number;
+  /** Told to hosts with their standing; known once the server listens. */
+  readonly reflectorPort?: () => number | undefined;
 }
 
 /** Streams written to between two turns of the event loop. */
@@ -65,7 +67,7 @@ const heartbeatTicks = 15;
 const heartbeat = Buffer.from(encodeFrame({ kind: 'heartbeat' }));
 
 export function createFeed(options: FeedOptions): Feed {
-  const { store, clock, log, windowMs = 50, heartbeatMs = 15_000 } = options;
+  const { store, clock, log, windowMs = 50, heartbeatMs = 15_000, reflectorPort = () => undefined } = options;
   const sessions = new Map<HostId, Session>();
   const listeners = new Set<(hostId: HostId, isOnline: boolean) => void>();
   const frames = createFrames(store, clock);
@@ -87,6 +89,7 @@ export function createFeed(options: FeedOptions): Feed {
     frames,
     gate: createGate(mapsAtOnce),
     wanted: () => wanted,
+    reflectorPort,
     onEnd(session, why) {
       log.debug({ host: session.hostId, why }, 'stream ended');
       if (sessions.get(session.hostId) !== session) return;

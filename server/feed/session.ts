@@ -30,6 +30,8 @@ export interface SessionContext {
   readonly gate: Gate;
   /** The newest revision that streams must know of. */
   wanted(): number;
+  /** Undefined where the server has no reflector. */
+  reflectorPort(): number | undefined;
   /** The session ended by itself; called once. */
   onEnd(session: Session, why: string): void;
   onError(session: Session, error: unknown): void;
@@ -185,7 +187,8 @@ export class Session {
     if (found === undefined) return this.end('host removed');
     const { state, isRotationDue, isCarrier } = found;
     const seconds = isCarrier ? reportSeconds.carrier : reportSeconds.other;
-    const standing = { hostId: this.hostId, state, isRotationDue, reportSeconds: seconds };
+    const reflectorPort = this.#context.reflectorPort() ?? null;
+    const standing = { hostId: this.hostId, state, isRotationDue, reportSeconds: seconds, reflectorPort };
     const text = encodeFrame({ kind: 'standing', standing });
     if (text !== this.#standing) this.write(Buffer.from(text));
     this.#standing = text;

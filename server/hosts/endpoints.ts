@@ -2,6 +2,7 @@
 import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { Nat } from '../../shared/network-map.ts';
 import { dropMeshEndpoints, observeEndpoint, rankEndpoints } from '../discovery/endpoints.ts';
 import type { HostFields, StoredHost } from '../store/hosts.ts';
 
@@ -9,11 +10,14 @@ export interface SaidEndpoints {
   readonly listenPort: number;
   readonly declaredEndpoints: readonly Endpoint[];
   readonly localEndpoints: readonly Endpoint[];
+  /** None before the host's first report. */
+  readonly mappedEndpoints?: readonly Endpoint[];
+  readonly nat?: Nat;
 }
 
 export type EndpointFields = Pick<
   HostFields,
-  'listenPort' | 'declaredEndpoints' | 'localEndpoints' | 'observedEndpoints'
+  'listenPort' | 'declaredEndpoints' | 'localEndpoints' | 'mappedEndpoints' | 'observedEndpoints' | 'nat'
 >;
 
 export function endpointFields(said: SaidEndpoints, remote: Address, meshPools: readonly Cidr[]): EndpointFields {
@@ -22,17 +26,21 @@ export function endpointFields(said: SaidEndpoints, remote: Address, meshPools: 
     listenPort: said.listenPort,
     declaredEndpoints: dropMeshEndpoints(said.declaredEndpoints, meshPools),
     localEndpoints: dropMeshEndpoints(said.localEndpoints, meshPools),
+    mappedEndpoints: dropMeshEndpoints(said.mappedEndpoints ?? [], meshPools),
     observedEndpoints: observed === undefined ? [] : [observed],
+    nat: said.nat ?? 'unknown',
   };
 }
 
 /** What other hosts are told, best first. */
 export function publishedEndpoints(host: Omit<EndpointFields, 'listenPort'>): Endpoint[] {
-  return rankEndpoints({
+  const candidates = {
     declared: host.declaredEndpoints,
+    mapped: host.mappedEndpoints,
     observed: host.observedEndpoints,
     local: host.localEndpoints,
-  });
+  };
+  return rankEndpoints(candidates, host.nat);
 }
 
 export function isSameEndpoints(host: StoredHost, fields: EndpointFields): boolean {
@@ -43,5 +51,7 @@ const pick = (fields: EndpointFields): unknown[] => [
   fields.listenPort,
   fields.declaredEndpoints,
   fields.localEndpoints,
+  fields.mappedEndpoints,
   fields.observedEndpoints,
+  fields.nat,
 ];

@@ -6,7 +6,7 @@ import type { Delta } from '../../shared/delta.ts';
 import type { HostId, HostName } from '../../shared/names.ts';
 import type { Address, Family } from '../../shared/net/address.ts';
 import { type Cidr, compareCidr } from '../../shared/net/cidr.ts';
-import type { HostRecord, MeshSettings, NetworkMap } from '../../shared/network-map.ts';
+import type { HostRecord, MeshSettings, Nat, NetworkMap } from '../../shared/network-map.ts';
 import type { HostState } from '../../shared/protocol.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Workload } from '../../shared/workload.ts';
@@ -19,6 +19,8 @@ export interface MapRow {
   readonly state: HostState;
   readonly publicKey: PublicKey | null;
   readonly endpoints: EndpointCandidates;
+  readonly nat: Nat;
+  readonly isRelay: boolean;
   readonly isGone: boolean;
   /** Ordered by name. */
   readonly workloads: readonly Workload[];
@@ -52,7 +54,9 @@ export function buildRecord(row: MapRow): HostRecord | undefined {
     subnets: [...row.subnets]
       .sort((a, b) => compareCidr(a.prefix, b.prefix))
       .map(({ prefix, weight }) => ({ prefix, weight })),
-    endpoints: rankEndpoints(row.endpoints),
+    endpoints: rankEndpoints(row.endpoints, row.nat),
+    nat: row.nat,
+    isRelay: row.isRelay,
     isGone: row.isGone,
     workloads: [...row.workloads],
   };

@@ -65,6 +65,7 @@ async function saveTold({ store }: Deps, hostId: HostId, told: Told): Promise<vo
 function isPublishedChanged(host: StoredHost, told: Told): boolean {
   return (
     publishedEndpoints(host).join() !== publishedEndpoints(told).join() ||
+    host.nat !== told.nat ||
     !isSameWorkloads(host.workloads, told.workloads)
   );
 }

@@ -3,6 +3,7 @@ import type { Selectable, Updateable } from 'kysely';
 import { WarrenError } from '../../shared/errors.ts';
 import type { HostId, HostName } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { Nat } from '../../shared/network-map.ts';
 import type { HostState } from '../../shared/protocol.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Workload } from '../../shared/workload.ts';
@@ -24,8 +25,12 @@ export interface StoredHost {
   readonly declaredEndpoints: readonly Endpoint[];
   /** Made of the host's own addresses, best first. */
   readonly localEndpoints: readonly Endpoint[];
-  /** Seen by the server or by other hosts, best first. */
+  /** Where other hosts see its packets come from, as it told, best first. */
+  readonly mappedEndpoints: readonly Endpoint[];
+  /** Guessed by the server from where its calls come from. */
   readonly observedEndpoints: readonly Endpoint[];
+  readonly nat: Nat;
+  readonly isRelay: boolean;
   /** What runs there, ordered by name. */
   readonly workloads: readonly Workload[];
   readonly isEphemeral: boolean;
@@ -191,7 +196,10 @@ export function toHost(row: Selectable<HostTable>): StoredHost {
     listenPort: row.listen_port,
     declaredEndpoints: JSON.parse(row.declared_endpoints) as Endpoint[],
     localEndpoints: JSON.parse(row.local_endpoints) as Endpoint[],
+    mappedEndpoints: JSON.parse(row.mapped_endpoints) as Endpoint[],
     observedEndpoints: JSON.parse(row.observed_endpoints) as Endpoint[],
+    nat: row.nat,
+    isRelay: row.is_relay === 1,
     workloads: JSON.parse(row.workloads) as Workload[],
     isEphemeral: row.is_ephemeral === 1,
     isGone: row.is_gone === 1,
@@ -217,7 +225,10 @@ function rowOf(fields: Partial<HostFields>): Updateable<HostTable> {
     listen_port: fields.listenPort,
     declared_endpoints: json(fields.declaredEndpoints),
     local_endpoints: json(fields.localEndpoints),
+    mapped_endpoints: json(fields.mappedEndpoints),
     observed_endpoints: json(fields.observedEndpoints),
+    nat: fields.nat,
+    is_relay: flag(fields.isRelay),
     workloads: json(fields.workloads),
     is_ephemeral: flag(fields.isEphemeral),
     is_gone: flag(fields.isGone),

@@ -67,7 +67,10 @@ const selectHosts = (db: Db) =>
       'public_key',
       'declared_endpoints',
       'local_endpoints',
+      'mapped_endpoints',
       'observed_endpoints',
+      'nat',
+      'is_relay',
       'is_gone',
       'workloads',
     ]);
@@ -95,9 +98,12 @@ function joinRows(
     publicKey: host.public_key,
     endpoints: {
       declared: readEndpoints(host.declared_endpoints),
+      mapped: readEndpoints(host.mapped_endpoints),
       observed: readEndpoints(host.observed_endpoints),
       local: readEndpoints(host.local_endpoints),
     },
+    nat: host.nat,
+    isRelay: host.is_relay === 1,
     isGone: host.is_gone === 1,
     workloads: host.workloads === '[]' ? [] : (JSON.parse(host.workloads) as Workload[]),
     leases: leasesOf.get(host.id) ?? [],

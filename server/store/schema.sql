@@ -67,7 +67,11 @@ CREATE TABLE host (
   map_revision INTEGER NOT NULL DEFAULT 0,
   version INTEGER NOT NULL DEFAULT 1,
   -- What runs there and can be named, as every host is told.
-  workloads TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(workloads))
+  workloads TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(workloads)),
+  -- Where other hosts see its packets come from, best first.
+  mapped_endpoints TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(mapped_endpoints)),
+  nat TEXT NOT NULL DEFAULT 'unknown' CHECK (nat IN ('unknown', 'none', 'easy', 'symmetric')),
+  is_relay INTEGER NOT NULL DEFAULT 0 CHECK (is_relay IN (0, 1))
 ) STRICT;
 CREATE INDEX host_by_age ON host (created_at, id);
 CREATE INDEX host_by_map_revision ON host (map_revision);

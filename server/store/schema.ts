@@ -3,6 +3,7 @@ import type { Generated, Kysely } from 'kysely';
 import type { HostId, HostName } from '../../shared/names.ts';
 import type { Family } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
+import type { Nat } from '../../shared/network-map.ts';
 import type { HostState } from '../../shared/protocol.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { DomainName, Label, SegmentName, Transport } from '../../shared/workload.ts';
@@ -73,6 +74,9 @@ export interface HostTable {
   map_revision: Generated<number>;
   version: Generated<number>;
   workloads: Generated<string>;
+  mapped_endpoints: Generated<string>;
+  nat: Generated<Nat>;
+  is_relay: Generated<Flag>;
 }
 
 export interface TombstoneTable {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { hostIdSchema } from '../names.ts';
 import { addressSchema } from '../net/address.ts';
 import { endpointSchema } from '../net/endpoint.ts';
-import { advertisedRouteSchema, epochSchema, revisionSchema } from '../network-map.ts';
+import { advertisedRouteSchema, epochSchema, natSchema, revisionSchema } from '../network-map.ts';
 import { workloadsSchema } from '../workload.ts';
 import { operation, timeSchema } from './route.ts';
 
@@ -43,6 +43,9 @@ export const reportBodySchema = z.strictObject({
   declaredEndpoints: z.array(endpointSchema).max(8),
   /** Endpoints made of the host's own addresses, best first. */
   localEndpoints: z.array(endpointSchema).max(16),
+  /** Where others see the host's packets come from, best first; only those that stay the same for a while. */
+  mappedEndpoints: z.array(endpointSchema).max(8).default([]),
+  nat: natSchema.default('unknown'),
   /** At most the 256 peers with the newest handshakes. */
   peers: z.array(peerReportSchema).max(256),
   failures: z.array(failureSchema).max(64),

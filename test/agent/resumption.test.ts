@@ -35,6 +35,8 @@ const body: ReportBody = {
   listenPort: 51820,
   declaredEndpoints: [],
   localEndpoints: [],
+  mappedEndpoints: [],
+  nat: 'unknown',
   peers: [],
   failures: [],
   attachments: [],

@@ -27,7 +27,14 @@ let publicKey: string;
 
 const standing = (change: Partial<Standing> = {}): { kind: 'standing'; standing: Standing } => ({
   kind: 'standing',
-  standing: { hostId: parseHostId(hostId(1)), state: 'active', isRotationDue: false, reportSeconds: 60, ...change },
+  standing: {
+    hostId: parseHostId(hostId(1)),
+    state: 'active',
+    isRotationDue: false,
+    reportSeconds: 60,
+    reflectorPort: null,
+    ...change,
+  },
 });
 /** This host and `peers` others, at `revision`. */
 const mesh = (peers: number, revision = peers): NetworkMap => {

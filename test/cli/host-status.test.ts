@@ -32,7 +32,13 @@ const noSockets = { WARREN_DNS: 'off', WARREN_DOCKER: 'off', WARREN_PLUGIN_SOCKE
 const env = (): Record<string, string> => ({ WARREN_STATE_DIR: dir, WARREN_RUN_DIR: dir, ...noSockets });
 const standing = {
   kind: 'standing',
-  standing: { hostId: parseHostId(hostId(1)), state: 'active', isRotationDue: false, reportSeconds: 60 },
+  standing: {
+    hostId: parseHostId(hostId(1)),
+    state: 'active',
+    isRotationDue: false,
+    reportSeconds: 60,
+    reflectorPort: null,
+  },
 } as const;
 
 beforeEach(async () => {

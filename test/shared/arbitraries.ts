@@ -1,7 +1,7 @@
 /** Random network maps for laws: small pools of ids and names, so that histories meet each other. */
 import fc from 'fast-check';
 import type { HostId, HostName } from '../../shared/names.ts';
-import type { HostRecord, MeshSettings, NetworkMap } from '../../shared/network-map.ts';
+import { type HostRecord, type MeshSettings, type NetworkMap, natSchema } from '../../shared/network-map.ts';
 import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
@@ -32,10 +32,12 @@ export const hostRecord: fc.Arbitrary<HostRecord> = fc
     subnets: fc.uniqueArray(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }),
     weight: fc.integer({ min: 0, max: 3 }),
     port: fc.integer({ min: 1, max: 65535 }),
+    nat: fc.constantFrom(...natSchema.options),
+    isRelay: fc.boolean(),
     isGone: fc.boolean(),
     runs: fc.subarray([0, 1, 2]),
   })
-  .map(({ n, key, subnets, weight, port, isGone, runs }) => ({
+  .map(({ n, key, subnets, weight, port, nat, isRelay, isGone, runs }) => ({
     id: hostId(n),
     name: `host-${n}` as HostName,
     publicKey: Buffer.from(key).toString('base64') as PublicKey,
@@ -43,6 +45,8 @@ export const hostRecord: fc.Arbitrary<HostRecord> = fc
     leases: [`10.210.${n + 1}.0/24` as Cidr],
     subnets: subnets.map((s) => ({ prefix: `192.168.${s}.0/24` as Cidr, weight })),
     endpoints: [`192.0.2.${n + 1}:${port}` as Endpoint],
+    nat,
+    isRelay,
     isGone,
     workloads: runs.map((r) => workload(r, `10.210.${n + 1}.${r + 2}` as Address)),
   }));

@@ -22,7 +22,7 @@ const frame: fc.Arbitrary<FeedFrame> = fc.oneof(
   fc.base64String({ minLength: 4 }).map((data): FeedFrame => ({ kind: 'map-gzip', data })),
   fc.boolean().map((isRotationDue): FeedFrame => ({
     kind: 'standing',
-    standing: { hostId: hostId(1), state: 'active', isRotationDue, reportSeconds: 60 },
+    standing: { hostId: hostId(1), state: 'active', isRotationDue, reportSeconds: 60, reflectorPort: null },
   })),
 );
 

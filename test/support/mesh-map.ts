@@ -1,6 +1,6 @@
 /** Network maps for tests of the agent: hosts numbered from 1, with keys, leases and endpoints that follow from it. */
 import { createHash } from 'node:crypto';
-import { type NetworkMap, networkMapSchema } from '../../shared/network-map.ts';
+import { type Nat, type NetworkMap, networkMapSchema } from '../../shared/network-map.ts';
 
 export interface HostOptions {
   readonly subnets?: ReadonlyArray<{ prefix: string; weight: number }>;
@@ -8,6 +8,8 @@ export interface HostOptions {
   readonly leases?: readonly string[];
   readonly addresses?: readonly string[];
   readonly publicKey?: string;
+  readonly nat?: Nat;
+  readonly isRelay?: boolean;
   readonly isGone?: boolean;
   readonly workloads?: readonly unknown[];
 }
@@ -31,6 +33,8 @@ export function hostRecord(n: number, options: HostOptions = {}): unknown {
     leases: options.leases ?? [`10.${210 + (n >> 8)}.${n & 255}.0/24`, `fd00:86:0:${(n + 16).toString(16)}::/64`],
     subnets: options.subnets ?? [],
     endpoints: options.endpoints ?? [`192.0.2.${n % 250 || 250}:${51820 + Math.floor(n / 250)}`],
+    nat: options.nat ?? 'unknown',
+    isRelay: options.isRelay ?? false,
     isGone: options.isGone ?? false,
     workloads: options.workloads ?? [],
   };

@@ -1,5 +1,6 @@
 /** Every migration in the order it is applied; the position is the schema version it leads to. Append only. */
 import { initial } from './0001-initial.ts';
 import { workloads } from './0002-workloads.ts';
+import { reach } from './0003-reach.ts';
 
-export const migrations: readonly string[] = [initial, workloads];
+export const migrations: readonly string[] = [initial, workloads, reach];

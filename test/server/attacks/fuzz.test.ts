@@ -41,6 +41,8 @@ function seedBody(id: string): unknown {
       listenPort: 51820,
       declaredEndpoints: ['192.0.2.1:51820'],
       localEndpoints: [],
+      mappedEndpoints: ['192.0.2.1:4711'],
+      nat: 'easy',
       peers: [{ hostId: host.id, endpoint: null, handshakeAt: null, rxBytes: 0, txBytes: 0 }],
       failures: [{ kind: 'x', subject: 'y', why: 'z', since: '2026-11-23T16:33:00.000Z' }],
       attachments: [],

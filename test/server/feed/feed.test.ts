@@ -39,7 +39,7 @@ test('a new stream is told its standing, then the full map', async (t) => {
   assert.deepEqual(agent.map, await readMap(store));
   assert.deepEqual(agent.frames[0], {
     kind: 'standing',
-    standing: { hostId: a.id, state: 'active', isRotationDue: false, reportSeconds: 60 },
+    standing: { hostId: a.id, state: 'active', isRotationDue: false, reportSeconds: 60, reflectorPort: null },
   });
 });
 

@@ -5,7 +5,7 @@ import { deltaSchema, diff, patch } from '../../../shared/delta.ts';
 import type { HostId, HostName } from '../../../shared/names.ts';
 import { parseCidr } from '../../../shared/net/cidr.ts';
 import { parseEndpoint } from '../../../shared/net/endpoint.ts';
-import { networkMapSchema } from '../../../shared/network-map.ts';
+import { natSchema, networkMapSchema } from '../../../shared/network-map.ts';
 import { parseDomainName } from '../../../shared/workload.ts';
 import type { PublicKey } from '../../../shared/wireguard.ts';
 import { type MapRow, buildDelta, buildMap, buildRecord } from '../../../server/netmap/build.ts';
@@ -28,7 +28,9 @@ function row(n: number, fields: Partial<MapRow> = {}): MapRow {
     name: `host-${n}` as HostName,
     state: 'active',
     publicKey: Buffer.alloc(32, n + 9).toString('base64') as PublicKey,
-    endpoints: { declared: [], observed: [parseEndpoint(`192.0.2.${n + 1}:51820`)], local: [] },
+    endpoints: { declared: [], mapped: [], observed: [parseEndpoint(`192.0.2.${n + 1}:51820`)], local: [] },
+    nat: 'unknown',
+    isRelay: false,
     isGone: false,
     workloads: [],
     leases: [
@@ -47,13 +49,17 @@ const anyRow = (n: number): fc.Arbitrary<MapRow> =>
     .record({
       state: fc.constantFrom('active', 'active', 'active', 'disabled', 'pending', 'registered'),
       isGone: fc.boolean(),
+      nat: fc.constantFrom(...natSchema.options),
+      isRelay: fc.boolean(),
       weight: fc.nat(9),
       hasKey: fc.nat(9),
     })
-    .map(({ state, isGone, weight, hasKey }) =>
+    .map(({ state, isGone, nat, isRelay, weight, hasKey }) =>
       row(n, {
         state,
         isGone,
+        nat,
+        isRelay,
         subnets: [{ prefix: parseCidr('192.168.7.0/24'), weight }],
         ...(hasKey === 0 ? { publicKey: null } : {}),
       }),

@@ -155,6 +155,8 @@ export const emptyReport: ReportBody = {
   listenPort: 51820,
   declaredEndpoints: [],
   localEndpoints: [],
+  mappedEndpoints: [],
+  nat: 'unknown',
   peers: [],
   failures: [],
   attachments: [],

@@ -14,6 +14,8 @@ const report = (change: Partial<ReportBody> = {}): ReportBody => ({
   listenPort: 51820,
   declaredEndpoints: [],
   localEndpoints: [],
+  mappedEndpoints: [],
+  nat: 'unknown',
   peers: [],
   failures: [],
   attachments: [],

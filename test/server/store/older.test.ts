@@ -76,8 +76,8 @@ test('a database of the first release opens with every row it had, and goes on f
   assert.deepEqual(await listAllPublications(store.db), []);
   const map = await readMap(store);
   assert.deepEqual(
-    map.hosts.map(({ name, leases, workloads }) => ({ name, leases, workloads })),
-    [{ name: 'web-1', leases: ['10.210.1.0/24'], workloads: [] }],
+    map.hosts.map(({ name, leases, workloads, nat, isRelay }) => ({ name, leases, workloads, nat, isRelay })),
+    [{ name: 'web-1', leases: ['10.210.1.0/24'], workloads: [], nat: 'unknown', isRelay: false }],
   );
   await setUpMesh(store, { ...defaults, mtu: 1380, keepaliveSeconds: 20 });
   assert.equal(store.position().revision, 41, 'nothing to configure');
