@@ -54,7 +54,7 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
   });
   const claims = claimed.claims.map((claim) => claim.prefix);
   const mesh = [...map.mesh.overlayPools, ...map.mesh.containerPools, ...claims];
-  const rules = firewallInput({ map, settings, local }, self, own, bridge, segments, mesh, observed.links);
+  const rules = firewallInput({ map, settings, local }, self, own, bridge, segments, mesh, observed);
   const desired: Desired = {
     isMember: self !== undefined,
     interfaceName: settings.interfaceName,

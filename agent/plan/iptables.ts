@@ -22,6 +22,9 @@ export interface IptablesWish {
   readonly segmentBridges: readonly string[];
   /** Prefixes of the containers behind them. */
   readonly prefixes: readonly Cidr[];
+  /** Links by which packets leave this host for elsewhere than the mesh and other containers. */
+  readonly outside: readonly string[];
+  readonly listenPort: number;
   /** True where an engine writes iptables rules. */
   readonly hasEngine: boolean;
   readonly publishedMark: string;
@@ -65,9 +68,9 @@ function wanted(wish: IptablesWish | undefined, family: Family, seen: Seen): Rea
   }
   const isForwardShut = isShut(seen, 'filter FORWARD');
   if (seen.forwardPolicy !== 'ACCEPT' || isForwardShut) {
-    // What containers send outside passes after the engine has had its say about its own networks.
+    // Outside, and not into containers of others, whose own rules may count on the policy.
     const outside = bridges.flatMap((bridge) => [
-      `-i ${bridge} -j ACCEPT`,
+      ...wish.outside.map((link) => `-i ${bridge} -o ${link} -j ACCEPT`),
       `-o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
     ]);
     // `iptables -F` takes the jump away with which the engine asks DOCKER-USER, until the engine is started again.
@@ -76,18 +79,31 @@ function wanted(wish: IptablesWish | undefined, family: Family, seen: Seen): Rea
     const head = isAsked ? [] : [published, ...between];
     chains.set(
       'filter FORWARD',
-      // Nothing comes behind a rule that drops all; before the engine's own rules nothing is opened to the outside.
-      isForwardShut && !isAsked ? { head: [...head, ...outside], tail: [] } : { head, tail: outside },
+      // Behind the engine's own rules, so that it has its say about its networks. Where there is none, first of all: UFW
+      // has its last word in a chain of its own, and nothing comes behind a rule that drops all.
+      !hasEngine || (isForwardShut && !isAsked) ? { head: [...head, ...outside], tail: [] } : { head, tail: outside },
     );
   }
   if (seen.inputPolicy !== 'ACCEPT' || isShut(seen, 'filter INPUT')) {
-    const names = bridges.flatMap((bridge) =>
-      ['udp', 'tcp'].map((protocol) => `-i ${bridge} -p ${protocol} -m ${protocol} --dport 53 -j ACCEPT`),
-    );
-    const frames = `-i ${tunnel} -p udp -m udp --dport ${vxlanPort} -j ACCEPT`;
-    chains.set('filter INPUT', { head: [...names, ...(segmentBridges.length === 0 ? [] : [frames])], tail: [] });
+    chains.set('filter INPUT', { head: inputRules(wish, family), tail: [] });
   }
   return chains;
+}
+
+/** The tunnels' own port, answers, echoes, finding of neighbours, and names; what else the host serves is not opened. */
+function inputRules({ tunnel, bridges, segmentBridges, listenPort }: IptablesWish, family: Family): string[] {
+  const udp = (port: number): string => `-p udp -m udp --dport ${port} -j ACCEPT`;
+  const inside = [tunnel, ...bridges];
+  return [
+    // A tunnel inside the tunnel is never wanted.
+    `! -i ${tunnel} ${udp(listenPort)}`,
+    ...inside.flatMap((link) => [
+      `-i ${link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+      family === 4 ? `-i ${link} -p icmp -m icmp --icmp-type 8 -j ACCEPT` : `-i ${link} -p ipv6-icmp -j ACCEPT`,
+    ]),
+    ...bridges.flatMap((bridge) => [`-i ${bridge} ${udp(53)}`, `-i ${bridge} -p tcp -m tcp --dport 53 -j ACCEPT`]),
+    ...(segmentBridges.length === 0 ? [] : [`-i ${tunnel} ${udp(vxlanPort)}`]),
+  ];
 }
 
 /** As distributions write it that leave the policy alone: a last rule that drops or rejects whatever comes to it. */

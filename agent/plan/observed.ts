@@ -102,6 +102,8 @@ export interface ObservedIptablesFamily {
   readonly inputPolicy: string;
   /** True where the chain in which Docker lets others decide is there. */
   readonly hasDockerUser: boolean;
+  /** True where Docker's own chain is there. */
+  readonly hasDocker: boolean;
   /** `<table> <chain>` -> its rules in order. */
   readonly chains: ReadonlyMap<string, readonly ObservedRule[]>;
 }

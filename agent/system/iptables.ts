@@ -4,7 +4,7 @@
  */
 import type { Family } from '../../shared/net/address.ts';
 import { WarrenError } from '../../shared/errors.ts';
-import type { ObservedIptables, ObservedRule } from '../plan/observed.ts';
+import type { ObservedIptables, ObservedIptablesFamily, ObservedRule } from '../plan/observed.ts';
 import type { System } from './run.ts';
 
 const program = (family: Family): string => (family === 4 ? 'iptables' : 'ip6tables');
@@ -35,6 +35,7 @@ export function parseSaved(text: string): NonNullable<ObservedIptables[4]> {
   let forwardPolicy = 'ACCEPT';
   let inputPolicy = 'ACCEPT';
   let hasDockerUser = false;
+  let hasDocker = false;
   const chains = new Map<string, ObservedRule[]>();
   for (const line of text.split('\n')) {
     if (line.startsWith('*')) table = line.slice(1);
@@ -42,6 +43,7 @@ export function parseSaved(text: string): NonNullable<ObservedIptables[4]> {
     if (table === 'filter' && chain === 'FORWARD') forwardPolicy = policy;
     if (table === 'filter' && chain === 'INPUT') inputPolicy = policy;
     if (table === 'filter' && chain === 'DOCKER-USER') hasDockerUser = true;
+    if (table === 'filter' && chain === 'DOCKER') hasDocker = true;
     const [, name = '', specification = ''] = /^-A (\S+) ?(.*)$/.exec(line) ?? [];
     if (name === '') continue;
     const [, mark, digest] = /--comment "?(warren:[a-z0-9]+):([0-9a-f]{16})"?(?: |$)/.exec(specification) ?? [];
@@ -50,10 +52,13 @@ export function parseSaved(text: string): NonNullable<ObservedIptables[4]> {
     if (rules === undefined) chains.set(key, [{ specification, mark, digest }]);
     else rules.push({ specification, mark, digest });
   }
-  return { forwardPolicy, inputPolicy, hasDockerUser, chains };
+  return { forwardPolicy, inputPolicy, hasDockerUser, hasDocker, chains };
 }
 
-/** Every rule with the mark; does nothing where there is none. */
+/**
+ * Every rule with the mark, and the chain for Docker where it does nothing any more: it is empty, nobody asks it, and
+ * Docker has none of its own. Does nothing where there is none.
+ */
 export async function removeIptables(system: System, mark: string): Promise<void> {
   for (const family of [4, 6] as const) {
     const seen = await show(system, family);
@@ -64,7 +69,17 @@ export async function removeIptables(system: System, mark: string): Promise<void
       const lines = rules.filter((rule) => rule.mark === mark).map((rule) => `-D ${chain} ${rule.specification}`);
       if (lines.length > 0) byTable.set(table, [...(byTable.get(table) ?? []), ...lines]);
     }
+    if (isForsaken(seen, mark)) byTable.set('filter', [...(byTable.get('filter') ?? []), '-X DOCKER-USER']);
     const input = [...byTable].map(([table, lines]) => `*${table}\n${lines.join('\n')}\nCOMMIT\n`).join('');
     if (input !== '') await restoreIptables(system, family, input);
   }
 }
+
+function isForsaken({ hasDockerUser, hasDocker, chains }: ObservedIptablesFamily, mark: string): boolean {
+  if (!hasDockerUser || hasDocker) return false;
+  const isOthers = (key: string, rules: readonly ObservedRule[]): boolean =>
+    rules.some((rule) => (key === 'filter DOCKER-USER' ? rule.mark !== mark : asksDockerUser.test(rule.specification)));
+  return ![...chains].some(([key, rules]) => key.startsWith('filter ') && isOthers(key, rules));
+}
+
+const asksDockerUser = /-[jg] DOCKER-USER(?: |$)/;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { LabContainer } from '../support/lab-container.ts';
+import type { LabHost } from '../support/lab-host.ts';
 import { type Lab, openMesh } from '../support/lab.ts';
 import { runInside } from '../support/namespace.ts';
 import { until } from '../support/wait.ts';
@@ -41,6 +42,45 @@ for (const { what, harm } of cures) {
     if (isDocker) for (const host of lab.hosts) await host.run(['iptables', '-I', 'FORWARD', '-j', 'DOCKER-USER']);
     await until('both ways', { seconds: 10 }, async () => (await reaches(a, b)) && (await reaches(b, a)));
   });
+}
+
+test('a host that drops what it does not know still has its tunnels, its echoes and its names', async () => {
+  const host = await lab.addHost();
+  for (const program of ['iptables', 'ip6tables']) {
+    // What any such host lets pass: itself, and answers.
+    await host.run([program, '-A', 'INPUT', '-i', 'lo', '-j', 'ACCEPT']);
+    await host.run([program, '-A', 'INPUT', '-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'ACCEPT']);
+    for (const chain of ['INPUT', 'FORWARD']) await host.run([program, '-P', chain, 'DROP']);
+  }
+  await host.join(await lab.token());
+  await host.startAgent();
+  await host.waitUntil('ready');
+  const [a] = pair();
+  const b = await host.addContainer();
+  await until('both ways', { seconds: 15 }, async () => (await reaches(a, b)) && (await reaches(b, a)));
+  const [overlay = ''] = (await host.status())['addresses'] as string[];
+  assert.equal((await a.run(['ping', '-n', '-c', '1', '-W', '2', overlay])).exitCode, 0);
+  const [gateway4, gateway6] = await gatewaysOf(host);
+  for (const gateway of [gateway4, gateway6]) {
+    const { stdout } = await b.run(['dig', '+short', '+time=2', `@${gateway}`, 'h1.warren.internal', 'A']);
+    assert.match(stdout, /^10\.86\./, gateway);
+  }
+  // Nothing else of the host is open to them.
+  const { exitCode } = await b.run(['dig', '+time=1', '+tries=1', '-p', '5300', `@${gateway4}`, 'x'], {
+    okCodes: 'any',
+  });
+  assert.notEqual(exitCode, 0);
+  await host.warren(['leave', '--purge']);
+  for (const program of ['iptables', 'ip6tables']) {
+    const { stdout } = await host.run([`${program}-save`]);
+    assert.doesNotMatch(stdout, /warren/);
+  }
+});
+
+async function gatewaysOf(host: LabHost): Promise<string[]> {
+  const { stdout } = await host.run(['ip', '-j', 'addr', 'show', 'dev', 'warren-br', 'scope', 'global']);
+  const [link] = JSON.parse(stdout) as { addr_info: { local: string }[] }[];
+  return (link?.addr_info ?? []).map(({ local }) => local);
 }
 
 test('whoever shares the wire with a host cannot send to its containers', async () => {

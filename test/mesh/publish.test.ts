@@ -143,3 +143,25 @@ test('an instance that is taken back gets no new connection, and without any the
     return met.get('failed')?.has('ECONNREFUSED');
   });
 });
+
+test('it refuses as well where INPUT drops, and a published port 53 leaves the names on the gateway alone', async () => {
+  const [first] = lab.hosts;
+  assert.ok(first);
+  await first.run(['iptables', '-A', 'INPUT', '-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'ACCEPT']);
+  await first.run(['iptables', '-P', 'INPUT', 'DROP']);
+  assert.deepEqual([...((await meet(first.address, 8080, 1)).get('failed') ?? [])], ['ECONNREFUSED']);
+  assert.deepEqual([...((await meet(first.address, 8081, 1, 'udp')).get('failed') ?? [])], ['ECONNREFUSED']);
+  const name = `${first.name}.warren.internal`;
+  const { stdout: route } = await container(0).run(['ip', '-j', 'route', 'show', 'default']);
+  const gateway = (JSON.parse(route) as { gateway: string }[])[0]?.gateway ?? '';
+  for (const flag of ['--udp', '--tcp'])
+    await lab.server.admin('publish', 'web:53', '--on', 'all', '--port', '53', flag);
+  await until('port 53 refuses from outside', { seconds: 10 }, async () => {
+    const met = await meet(first.address, 53, 1);
+    return met.get('failed')?.has('ECONNREFUSED');
+  });
+  for (const flag of ['+notcp', '+tcp']) {
+    const { stdout } = await container(0).run(['dig', flag, '+short', '+time=2', `@${gateway}`, name, 'A']);
+    assert.match(stdout, /^10\.86\./);
+  }
+});

@@ -22,6 +22,8 @@ export interface FirewallInput {
   readonly gateways: readonly Address[];
   /** Links that the bridge has as its ports now, sorted. */
   readonly ports: readonly string[];
+  /** Links by which packets leave this host for elsewhere than the mesh and other containers, sorted. */
+  readonly outside: readonly string[];
   /** Of all hosts, as far as they can be believed; those of hosts that are gone are marked unhealthy. */
   readonly workloads: readonly Workload[];
   /** Those of this host. */

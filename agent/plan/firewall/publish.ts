@@ -31,8 +31,13 @@ export function instancesOf(service: string, workloads: readonly Workload[]): Ad
 const mark = `ct mark and ${publishedMark} == ${publishedMark}`;
 
 export function publishChains(input: FirewallInput): string[] {
+  return [...leadingChains(input), ...refusingChain(input)];
+}
+
+function leadingChains(input: FirewallInput): string[] {
   const ports = publishedPorts(input).filter(({ instances }) => instances.length > 0);
   if (ports.length === 0) return [];
+  const spared = sparedNames(input);
   const { settings, addresses } = input;
   const jumps = ports.map(
     ({ publication }) =>
@@ -42,12 +47,14 @@ export function publishChains(input: FirewallInput): string[] {
     ...ports.flatMap(portChain),
     // Before Docker's own at -100.
     '  chain publish { type nat hook prerouting priority -110; policy accept;',
+    ...spared,
     ...jumps,
     '  }',
     '  chain publish_here { type nat hook output priority -110; policy accept;',
     // A packet from a loopback address never leaves this machine; what listens there keeps its port.
     '    ip daddr 127.0.0.0/8 return',
     '    ip6 daddr ::1 return',
+    ...spared,
     ...jumps,
     '  }',
     '  chain publish_back { type nat hook postrouting priority 98; policy accept;',
@@ -60,6 +67,38 @@ export function publishChains(input: FirewallInput): string[] {
     '  }',
   ];
 }
+
+/**
+ * A port without instances refuses, whatever another firewall of this host does with what it does not know: who asks
+ * must not wait. On this host's own loopback addresses the port is not Warren's.
+ */
+function refusingChain(input: FirewallInput): string[] {
+  const rules = publishedPorts(input).flatMap(({ publication: { protocol, port }, instances }) => {
+    const refusal = protocol === 'tcp' ? 'reject with tcp reset' : 'reject with icmpx port-unreachable';
+    const rule = (family: string): string =>
+      `    iifname != "lo" meta nfproto ${family} ct state new ${protocol} dport ${port} ${refusal}`;
+    const isEmpty = (isOfFamily: (address: Address) => boolean): boolean => !instances.some(isOfFamily);
+    return [...(isEmpty(isV4) ? [rule('ipv4')] : []), ...(isEmpty((address) => !isV4(address)) ? [rule('ipv6')] : [])];
+  });
+  if (rules.length === 0) return [];
+  return [
+    '  chain publish_none { type filter hook input priority -10; policy accept;',
+    ...sparedNames(input),
+    ...rules,
+    '  }',
+  ];
+}
+
+/** The agent's own name server keeps its port on the gateway. */
+function sparedNames({ publications, gateways, local }: FirewallInput): string[] {
+  if (local.resolvers === undefined || !publications.some(({ port }) => port === namesPort)) return [];
+  return gateways.map(
+    (gateway) =>
+      `    ${isV4(gateway) ? 'ip' : 'ip6'} daddr ${gateway} meta l4proto { tcp, udp } th dport ${namesPort} return`,
+  );
+}
+
+const namesPort = 53;
 
 /** Let through by this table's own checks, whatever the service's host is. */
 export const publishedAccept = `    ${mark} accept`;

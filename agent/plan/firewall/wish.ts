@@ -7,7 +7,7 @@ import type { Publication, Workload } from '../../../shared/workload.ts';
 import type { DesiredBridge, DesiredSegment, Refusal } from '../desired.ts';
 import type { IptablesWish } from '../iptables.ts';
 import type { LocalFacts } from '../local.ts';
-import type { Observed } from '../observed.ts';
+import type { Observed, ObservedLink } from '../observed.ts';
 import { indexRanges, pointOf, prefixOfOne, rangeOf } from '../ranges.ts';
 import { type HostSettings, linkMark } from '../settings.ts';
 import { type FirewallInput, bridgesOf, publishedMark } from './input.ts';
@@ -19,7 +19,7 @@ export function firewallInput(
   bridge: DesiredBridge | undefined,
   bridged: readonly DesiredSegment[],
   mesh: readonly Cidr[],
-  links: Observed['links'],
+  observed: Pick<Observed, 'links' | 'routes'>,
 ): FirewallInput {
   const { map, settings, local } = wish;
   const leases = self?.leases ?? [];
@@ -35,7 +35,8 @@ export function firewallInput(
     workloads,
     publications:
       self === undefined ? [] : ownPublications(map, settings).filter((one) => !takesTunnels(one, settings)),
-    ports: portsOf(links, settings),
+    ports: portsOf(observed.links, settings),
+    outside: outsideOf(observed, { settings, local }, bridged),
     bridged,
     local,
   };
@@ -67,10 +68,36 @@ function allWorkloads(map: NetworkMap, self: HostRecord, local: LocalFacts): Wor
   ];
 }
 
-/** Names that need no quoting; a machine's administrator may have given a link another. */
+/** Needs no quoting; a machine's administrator may have given a link another. */
+const isPlain = ({ name }: ObservedLink): boolean => /^[\w.-]+$/.test(name);
+
 function portsOf(links: Observed['links'], { bridgeName }: HostSettings): string[] {
-  const ports = [...links.values()].filter(({ name, master }) => master === bridgeName && /^[\w.-]+$/.test(name));
+  const ports = [...links.values()].filter((link) => link.master === bridgeName && isPlain(link));
   return ports.map(({ name }) => name).sort();
+}
+
+/** A bridge is other containers' unless packets for anywhere leave by it; a veth without an address is a container's. */
+function outsideOf(
+  { links, routes }: Pick<Observed, 'links' | 'routes'>,
+  here: Pick<FirewallInput, 'settings' | 'local'>,
+  bridged: readonly DesiredSegment[],
+): string[] {
+  const own = new Set([
+    here.settings.interfaceName,
+    ...bridgesOf(here),
+    ...bridged.map(({ bridgeName }) => bridgeName),
+  ]);
+  const mark = linkMark(here.settings);
+  const leadOn = new Set(routes.flatMap(({ gateway, device }) => (gateway === undefined ? [] : (device ?? []))));
+  const isOutside = (link: ObservedLink): boolean => {
+    if (link.isLoopback || link.master !== undefined || link.alias === mark || own.has(link.name)) return false;
+    if (leadOn.has(link.name)) return true;
+    return link.kind === 'bridge' ? false : link.kind === 'veth' ? link.addresses.length > 0 : true;
+  };
+  return [...links.values()]
+    .filter((link) => isPlain(link) && isOutside(link))
+    .map(({ name }) => name)
+    .sort();
 }
 
 /** The pools, and what has a container's address outside of them: engines' networks on the mesh. Hosts are none. */
@@ -93,6 +120,8 @@ export function iptablesWish(input: FirewallInput): IptablesWish {
     tunnel: settings.interfaceName,
     bridges: bridgesOf(input),
     prefixes: [...leases, ...local.engine.networks.flatMap(({ prefixes }) => prefixes)],
+    outside: input.outside,
+    listenPort: settings.listenPort,
     segmentBridges: bridged.map(({ bridgeName }) => bridgeName),
     hasEngine: local.engine.firewall === 'iptables',
     publishedMark,

@@ -32,13 +32,15 @@ function mapWith(byHost: Readonly<Record<number, Workload[]>>, mesh: Partial<Net
   return { ...map, mesh: { ...map.mesh, ...mesh }, hosts };
 }
 
-function inputOf(map: NetworkMap, local = noLocalFacts) {
+const port = (name: string, master = 'warren-br') => [name, { name, master }] as const;
+const bridgePorts = new Map([port('wv2'), port('veth1'), port('veth9', 'docker0')]) as unknown as Observed['links'];
+
+function inputOf(map: NetworkMap, local = noLocalFacts, links = bridgePorts) {
   const self = map.hosts.find((host) => host.id === settings.selfId);
   const bridge = { name: 'warren-br', addresses: ['10.210.1.1/24', 'fd00:86:0:11::1/64'], mtu: 1420 };
-  const port = (name: string, master = 'warren-br') => [name, { name, master }] as const;
-  const links = new Map([port('wv2'), port('veth1'), port('veth9', 'docker0')]) as unknown as Observed['links'];
+  const routes = [{ gateway: '192.0.2.1', device: 'br0' }] as unknown as Observed['routes'];
   const own = self ?? { addresses: [] };
-  return firewallInput({ map, settings, local }, self, own, bridge, [], map.mesh.containerPools, links);
+  return firewallInput({ map, settings, local }, self, own, bridge, [], map.mesh.containerPools, { links, routes });
 }
 
 /** The lines of one chain. */
@@ -77,6 +79,54 @@ test('a published port leads to every healthy instance of every host that is the
     'meta nfproto ipv6 meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : fd00:86:0:12::5 } : 80',
   ]);
   assert.match(chain(text, 'publish_back')[0] ?? '', /oifname "warren0" .* snat ip to 10\.86\.0\.1$/);
+});
+
+test('a port without instances refuses in both families, one with instances only in the family that has none', () => {
+  const publications = [
+    { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 80, protocol: 'tcp', port: 8080, hostId: null },
+    { id: 'pbbbbbbbbbbbbbbbb', service: 'none', targetPort: 80, protocol: 'udp', port: 81, hostId: null },
+  ] as unknown as NetworkMap['mesh']['publications'];
+  const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] }, { publications });
+  assert.deepEqual(chain(planTable(inputOf(map)).text, 'publish_none'), [
+    'iifname != "lo" meta nfproto ipv6 ct state new tcp dport 8080 reject with tcp reset',
+    'iifname != "lo" meta nfproto ipv4 ct state new udp dport 81 reject with icmpx port-unreachable',
+    'iifname != "lo" meta nfproto ipv6 ct state new udp dport 81 reject with icmpx port-unreachable',
+  ]);
+});
+
+test('whoever publishes port 53 does not take the name server of the gateway away, where there is one', () => {
+  const publications = [
+    { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 53, protocol: 'udp', port: 53, hostId: null },
+  ] as unknown as NetworkMap['mesh']['publications'];
+  const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] }, { publications });
+  const served = planTable(inputOf(map, { ...noLocalFacts, resolvers: [] })).text;
+  const spared = [
+    'ip daddr 10.210.1.1 meta l4proto { tcp, udp } th dport 53 return',
+    'ip6 daddr fd00:86:0:11::1 meta l4proto { tcp, udp } th dport 53 return',
+  ];
+  assert.deepEqual(chain(served, 'publish').slice(0, 2), spared);
+  assert.deepEqual(chain(served, 'publish_here').slice(2, 4), spared);
+  assert.deepEqual(chain(served, 'publish_none').slice(0, 2), spared);
+  assert.doesNotMatch(planTable(inputOf(map)).text, /th dport 53 return/);
+});
+
+test('outside is where packets leave by: no container of others, no port of a bridge, nothing of ours', () => {
+  const link = (name: string, rest: object = {}) => [name, { name, addresses: [], ...rest }] as const;
+  const links = new Map([
+    link('lo', { isLoopback: true }),
+    link('eth0'),
+    link('wg9', { kind: 'wireguard' }),
+    link('eth1', { master: 'br0' }),
+    link('br0', { kind: 'bridge' }),
+    link('docker0', { kind: 'bridge' }),
+    link('veth1', { kind: 'veth' }),
+    link('underlay', { kind: 'veth', addresses: ['10.0.0.10/24'] }),
+    link('a b'),
+    link('warren0', { kind: 'wireguard' }),
+    link('warren-br', { kind: 'bridge' }),
+    link('wv9', { kind: 'veth', alias: `warren:${hostId(1)}`, addresses: ['10.0.0.1/24'] }),
+  ]) as unknown as Observed['links'];
+  assert.deepEqual(inputOf(mapWith({}), noLocalFacts, links).outside, ['br0', 'eth0', 'underlay', 'wg9']);
 });
 
 test('a published port never takes the tunnels of a host that joined with it, and the host says so', () => {

@@ -11,6 +11,8 @@ const wish: IptablesWish = {
   bridges: ['warren-br', 'br-0123456789ab'],
   segmentBridges: [],
   prefixes: [parseCidr('10.210.1.0/24'), parseCidr('fd00:1::/64'), parseCidr('172.20.0.0/16')],
+  outside: ['eth0', 'wlan0'],
+  listenPort: 51820,
   hasEngine: true,
   publishedMark: '0x08000000',
 };
@@ -79,9 +81,11 @@ COMMIT
 -I DOCKER-USER 1 -i warren-br -o warren0 -j ACCEPT
 -I DOCKER-USER 1 -i warren0 -o warren-br -j ACCEPT
 -I DOCKER-USER 1 -m connmark --mark 0x08000000/0x08000000 -j ACCEPT
--A FORWARD -i warren-br -j ACCEPT
+-A FORWARD -i warren-br -o eth0 -j ACCEPT
+-A FORWARD -i warren-br -o wlan0 -j ACCEPT
 -A FORWARD -o warren-br -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A FORWARD -i br-0123456789ab -j ACCEPT
+-A FORWARD -i br-0123456789ab -o eth0 -j ACCEPT
+-A FORWARD -i br-0123456789ab -o wlan0 -j ACCEPT
 -A FORWARD -o br-0123456789ab -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 COMMIT
 `,
@@ -114,19 +118,43 @@ test('a host that lets everything pass and has no engine gets no rule, and one t
   assert.deepEqual(stepsFor(restore(restore(dockers, input), removal), 4, undefined), []);
 });
 
-test('a firewall that drops input lets containers ask for names, and nothing else', () => {
+/** Without their marks, in the order in which they stand. */
+const inserted = (input: string): string[] =>
+  input
+    .replaceAll(/ -m comment --comment \S+/g, '')
+    .split('\n')
+    .filter((line) => line.startsWith('-I'))
+    .map((line) => line.replace(/^-I (\S+) 1 /, '$1 '))
+    .toReversed();
+
+test('a firewall that drops input lets tunnels, echoes, answers and questions for names in, and nothing else', () => {
   const strict = '*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n';
-  const [input = ''] = stepsFor(strict, 6, { ...wish, hasEngine: false, bridges: ['warren-br'] });
-  assert.deepEqual(
-    input
-      .replaceAll(/ -m comment --comment \S+/g, '')
-      .split('\n')
-      .filter((line) => line.startsWith('-')),
-    [
-      '-I INPUT 1 -i warren-br -p tcp -m tcp --dport 53 -j ACCEPT',
-      '-I INPUT 1 -i warren-br -p udp -m udp --dport 53 -j ACCEPT',
-    ],
-  );
+  const bare = { ...wish, hasEngine: false, bridges: ['warren-br'] };
+  const answers = (link: string): string => `INPUT -i ${link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`;
+  assert.deepEqual(inserted(stepsFor(strict, 6, bare)[0] ?? ''), [
+    'INPUT ! -i warren0 -p udp -m udp --dport 51820 -j ACCEPT',
+    answers('warren0'),
+    'INPUT -i warren0 -p ipv6-icmp -j ACCEPT',
+    answers('warren-br'),
+    'INPUT -i warren-br -p ipv6-icmp -j ACCEPT',
+    'INPUT -i warren-br -p udp -m udp --dport 53 -j ACCEPT',
+    'INPUT -i warren-br -p tcp -m tcp --dport 53 -j ACCEPT',
+  ]);
+  assert.match(stepsFor(strict, 4, bare)[0] ?? '', /-i warren-br -p icmp -m icmp --icmp-type 8 /);
+});
+
+test('where no engine is, what containers send outside stands before everybody, as UFW rejects in a chain of its own', () => {
+  const ufw = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n-A FORWARD -j ufw-reject-forward\nCOMMIT\n';
+  const [input = ''] = stepsFor(ufw, 4, { ...wish, hasEngine: false, bridges: ['warren-br'] });
+  assert.doesNotMatch(input, /^-A/m);
+  assert.deepEqual(inserted(input), [
+    'FORWARD -m connmark --mark 0x08000000/0x08000000 -j ACCEPT',
+    'FORWARD -i warren0 -o warren-br -j ACCEPT',
+    'FORWARD -i warren-br -o warren0 -j ACCEPT',
+    'FORWARD -i warren-br -o eth0 -j ACCEPT',
+    'FORWARD -i warren-br -o wlan0 -j ACCEPT',
+    'FORWARD -o warren-br -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+  ]);
 });
 
 test('frames of a bridged segment pass a FORWARD and an INPUT that drop', () => {
