@@ -8,6 +8,7 @@ import { listenLocally } from './local/server.ts';
 import { startAgent } from './run.ts';
 import { notEnrolled, openState } from './state.ts';
 import { checkHost } from './system/check.ts';
+import { openProbeSocket } from './probe/socket.ts';
 import { type System, createSystem } from './system/run.ts';
 import { createLink } from './transport.ts';
 
@@ -34,7 +35,7 @@ async function runOnce(
   const host = await state.readHost();
   if (host === undefined) throw notEnrolled(settings.stateDir);
   const link = createLink(host.serverUrl, () => state.readCredentials());
-  const agent = await startAgent({ settings, system, link, state, log });
+  const agent = await startAgent({ settings, system, link, state, log, openSocket: openProbeSocket });
   local.serve(agent.handlers);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'stopping, tunnels stay');

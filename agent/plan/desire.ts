@@ -63,7 +63,7 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
     listenPort: settings.listenPort,
     mtu,
     addresses: own.addresses.map(prefixOfOne),
-    peers: desiredPeers(map, believed, claimed.claims, candidates),
+    peers: desiredPeers(map, believed, claimed.claims, { candidates, underlay, paths: local.paths }),
     routes: desiredRoutes(settings, claimed.claims, own.addresses, underlay),
     bridge,
     bridgeName: settings.bridgeName,

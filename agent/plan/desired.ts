@@ -10,6 +10,7 @@ import type { PublicKey } from '../../shared/wireguard.ts';
 import type { SegmentName } from '../../shared/workload.ts';
 import type { PublishedPort } from './firewall/publish.ts';
 import type { IptablesWish } from './iptables.ts';
+import type { PathWish } from './paths.ts';
 import type { AttachmentSpec } from './settings.ts';
 
 export interface Desired {
@@ -52,6 +53,9 @@ export interface DesiredPeer {
   readonly keepaliveSeconds: number;
   /** Candidates, best first, without those that the mesh itself would swallow. */
   readonly candidates: readonly Endpoint[];
+  /** How many of the first of them are in one of this host's own networks. */
+  readonly nearCount: number;
+  readonly path: PathWish | undefined;
 }
 
 export interface DesiredRoute {

@@ -1,7 +1,8 @@
 /**
- * Which endpoint a peer is tried at. WireGuard's roaming is the authority: an endpoint that brought a handshake less
- * than 180 seconds ago (REJECT_AFTER_TIME of the WireGuard paper, section 6.1) is never moved. Otherwise the candidates
- * are tried in turn, ever more slowly once all of them have failed.
+ * Which endpoint a peer is tried at. A way that the peer has proven is taken, unless WireGuard has found another by itself.
+ * Where none is proven WireGuard's roaming is the authority: an endpoint that brought a handshake less than 180 seconds
+ * ago (REJECT_AFTER_TIME of the WireGuard paper, section 6.1) is never moved. Otherwise the candidates are tried in turn,
+ * ever more slowly once all of them have failed.
  */
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
@@ -35,9 +36,15 @@ export function chooseEndpoint(
   memory: EndpointTry | undefined,
   now: number,
 ): Endpoint | undefined {
-  const first = peer.candidates[0];
+  const { path } = peer;
+  const first = path?.best ?? peer.candidates[0];
   if (first === undefined) return undefined;
   if (observed === undefined || !observed.hasEndpoint) return first;
+  if (path !== undefined && observed.endpoint !== path.best) {
+    // What nobody knows of is what WireGuard found by itself a moment ago.
+    const isKnownWorse = observed.endpoint === undefined || path.worse.includes(observed.endpoint);
+    return isKnownWorse || !isHandshakeFresh(observed, now) ? path.best : undefined;
+  }
   if (isHandshakeFresh(observed, now)) return undefined;
   if (memory === undefined || memory.endpoint !== observed.endpoint) return undefined;
   if (now - memory.triedAt < patienceMs(memory.tries, peer.candidates.length)) return undefined;

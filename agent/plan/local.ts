@@ -1,7 +1,9 @@
 /** What this host itself adds to its map before the kernel is planned: what its container engine has and does. */
 import type { Address } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Workload } from '../../shared/workload.ts';
+import type { PathWish } from './paths.ts';
 
 export interface LocalFacts {
   /** This host's own workloads, newer than those in the map's record of it. */
@@ -14,6 +16,10 @@ export interface LocalFacts {
    * the agent, which answers for the mesh and asks the same servers for the rest. Undefined: the agent serves no names.
    */
   readonly resolvers: readonly Address[] | undefined;
+  /** Of the socket that WireGuard's port is lent to; undefined where this agent asks no probes. */
+  readonly probePort: number | undefined;
+  /** Peers that a way is known to. */
+  readonly paths: ReadonlyMap<PublicKey, PathWish>;
 }
 
 export interface EngineFacts {
@@ -37,4 +43,6 @@ export const noLocalFacts: LocalFacts = {
   engine: { firewall: 'none', networks: [] },
   ports: [],
   resolvers: undefined,
+  probePort: undefined,
+  paths: new Map(),
 };

@@ -117,6 +117,8 @@ export interface PeerSet {
   readonly isPresharedKeyCleared?: true;
   /** Present where the peer is there and this is all that differs: then nothing else of it need be touched. */
   readonly change?: AllowedIpsChange;
+  /** The peer has no session: taken away and put back in one command, it begins one at once. */
+  readonly isAnew?: true;
 }
 
 export interface AllowedIpsChange {

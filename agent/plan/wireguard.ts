@@ -1,8 +1,9 @@
 /** Steps that bring peers from what the interface has to what the map says: one peer at a time, never all anew. */
 import type { Cidr } from '../../shared/net/cidr.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Desired, DesiredPeer } from './desired.ts';
-import { type EndpointMemory, chooseEndpoint } from './endpoints.ts';
+import { type EndpointMemory, chooseEndpoint, isHandshakeFresh } from './endpoints.ts';
 import type { ObservedPeer } from './observed.ts';
 import type { AllowedIpsChange, PeerSet, Step } from './step.ts';
 
@@ -46,23 +47,36 @@ function planPeer(
   const endpoint = chooseEndpoint(peer, observed, memory.get(publicKey), now);
   const why = whyToSet(peer, observed, moved);
   const change = endpoint === undefined ? allowedIpsChange(peer, observed, moved) : undefined;
-  if (why !== undefined) {
+  const isAnew = isMadeAnew(peer, observed, now);
+  if (why !== undefined || isAnew) {
     const step: PeerSet = {
       kind: 'peer-set',
       interfaceName,
       publicKey,
       allowedIps: peer.allowedIps,
       keepaliveSeconds: peer.keepaliveSeconds,
-      ...(endpoint === undefined ? {} : { endpoint }),
+      ...endpointOf(isAnew ? peer.path?.best : endpoint),
       ...(observed?.hasPresharedKey === true ? { isPresharedKeyCleared: true } : {}),
-      ...(change === undefined ? {} : { change }),
+      ...(isAnew ? { isAnew: true as const } : change === undefined ? {} : { change }),
     };
-    return { ...step, why: `${peer.name}: ${why}` };
+    return { ...step, why: `${peer.name}: ${why ?? 'it answers there'}` };
   }
   if (endpoint === undefined) return undefined;
   const tried = observed?.hasEndpoint === true ? 'no handshake at the one before' : 'it has none';
   return { kind: 'peer-endpoint', interfaceName, publicKey, endpoint, why: `${peer.name}: ${tried}` };
 }
+
+/**
+ * WireGuard sends a peer one initiation in five seconds, wherever it went. One that has no session loses nothing when it
+ * is made anew, and is tried at once where it is known to answer.
+ */
+function isMadeAnew({ path }: DesiredPeer, observed: ObservedPeer | undefined, now: number): boolean {
+  if (path?.isKickDue !== true || observed === undefined) return false;
+  return observed.hasEndpoint && !isHandshakeFresh(observed, now);
+}
+
+const endpointOf = (endpoint: Endpoint | undefined): { endpoint?: Endpoint } =>
+  endpoint === undefined ? {} : { endpoint };
 
 function whyToSet(
   peer: DesiredPeer,

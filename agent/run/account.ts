@@ -3,11 +3,11 @@ import type { Failure, ReportBody } from '../../shared/api/report.ts';
 import { version } from '../../shared/version.ts';
 import type { Docker } from '../docker/room.ts';
 import { statusOf } from '../attach/calls.ts';
-import { localEndpoints } from '../endpoints.ts';
 import { type Fault, trackFailures } from '../failures.ts';
 import type { Reconciler } from '../reconcile.ts';
 import { peerReports, trimReport } from '../report.ts';
 import type { Context } from './context.ts';
+import { ownEndpoints } from './paths.ts';
 
 /** What the host looks like from outside. */
 export type Outside = Pick<ReportBody, 'mappedEndpoints' | 'nat'>;
@@ -47,25 +47,21 @@ export function createAccount(
 }
 
 function describeReport(
-  { membership, host, link, selfId, settings, backend, workloads }: Context,
+  context: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
   docker: Pick<Docker, 'wishes'>,
   own: Pick<Account, 'failures' | 'attachments'> & { outside: () => Outside },
 ): ReportBody {
+  const { membership, host, selfId, settings, backend, workloads } = context;
   const { observed, applied } = reconciler.reached();
-  const { interfaceName, bridgeName, listenPort } = settings();
+  const { listenPort } = settings();
   const { kind, version: backendVersion } = backend.seen();
   const map = membership.map();
   return trimReport({
     applied: applied ?? null,
     listenPort,
     declaredEndpoints: host.declaredEndpoints,
-    localEndpoints: localEndpoints(observed?.links.values() ?? [], {
-      own: new Set([interfaceName, bridgeName]),
-      pools: map === undefined ? [] : [...map.mesh.overlayPools, ...map.mesh.containerPools],
-      listenPort,
-      preferred: link.path()?.local,
-    }),
+    localEndpoints: ownEndpoints(context, { observed }),
     ...own.outside(),
     peers: map === undefined ? [] : peerReports(map, selfId, reconciler.wireguard()),
     failures: [...own.failures()],

@@ -22,6 +22,9 @@ import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
 import { bridgedSegment } from '../plan/bridged.ts';
 import type { HostSettings } from '../plan/settings.ts';
 import { type PluginBook, openPluginBook, slotsInUse } from '../plugin/book.ts';
+import { type Channel, type ProbeKeys, openChannel } from '../probe/channel.ts';
+import { createPairKeys } from '../probe/pair-key.ts';
+import type { openProbeSocket } from '../probe/socket.ts';
 import { type HostFile, type State, notEnrolled } from '../state.ts';
 import type { System } from '../system/run.ts';
 import type { ServerLink } from '../transport.ts';
@@ -35,6 +38,8 @@ export interface AgentParts {
   readonly state: State;
   readonly log: Logger;
   readonly probe?: NamespaceProbe;
+  /** For probes on WireGuard's port; without it the agent asks none. */
+  readonly openSocket?: typeof openProbeSocket;
 }
 
 export interface Context {
@@ -68,6 +73,8 @@ export interface Context {
   readonly cni: CniBook;
   readonly subnetEnv: SubnetEnv;
   readonly backend: BackendView;
+  /** Undefined where this agent asks no probes. */
+  readonly channel: Channel | undefined;
   /** This host's leases by the map that may be used. */
   readonly leases: () => readonly Cidr[];
   readonly settings: () => HostSettings;
@@ -87,6 +94,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
   const selfId = host.hostId;
   const log = parts.log.child({ host: host.name });
   let settings = await hostSettings(agent, host, state);
+  let keys = await probeKeys(state);
   const membership = openMembership({ selfId, saved: await readSavedMap(state, log), state, log, now: clock.now() });
   const leases = (): readonly Cidr[] => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [];
   const ground = (): Ground => ({
@@ -121,12 +129,34 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     cni: await readCniBook(parts, { slots, leases, probe }),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
+    channel: await openProbes(parts, log, () => keys),
     leases,
     settings: () => settings,
     readSettings: async () => {
       settings = await hostSettings(agent, host, state);
+      keys = await probeKeys(state);
     },
   };
+}
+
+async function probeKeys(state: State): Promise<ProbeKeys> {
+  const { publicKey, privateKey } = await state.wireguardKeys();
+  return { publicKey, pairKey: createPairKeys(privateKey) };
+}
+
+/** A host that gives no socket still has its tunnels; endpoints are then tried one after the other. */
+async function openProbes(
+  { openSocket }: AgentParts,
+  log: Logger,
+  keys: () => ProbeKeys,
+): Promise<Channel | undefined> {
+  if (openSocket === undefined) return undefined;
+  try {
+    return await openChannel({ keys, open: openSocket });
+  } catch (error) {
+    log.warn({ why: asWarrenError(error).message }, 'no probes');
+    return undefined;
+  }
 }
 
 /** A saved map that cannot be read is no reason not to start: a full one is asked for. */

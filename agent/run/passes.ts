@@ -14,14 +14,16 @@ import { type Inputs, type Reached, type Reconciler, startReconciler } from '../
 import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 import { engineMembersOf } from './docker.ts';
+import type { Paths } from './paths.ts';
 
 /** The rooms whose word a pass goes by; asked when it begins. */
 export interface Rooms {
   readonly docker: () => Docker;
   readonly names: () => Names;
+  readonly paths: () => Paths;
 }
 
-export function startPasses(context: Context, { docker, names }: Rooms, onNews: () => void): Reconciler {
+export function startPasses(context: Context, { docker, names, paths }: Rooms, onNews: () => void): Reconciler {
   const { system, clock, log, state, attachments, cni, members, settings, backend } = context;
   let heard: Promise<void> | undefined;
   return startReconciler({
@@ -30,7 +32,7 @@ export function startPasses(context: Context, { docker, names }: Rooms, onNews: 
     log,
     inputs: async () => {
       await (heard ??= firstWord(docker(), clock));
-      return readInputs(context, docker(), names());
+      return readInputs(context, docker(), names(), paths());
     },
     isInputChanged: async () => {
       const isMoved = await members.refresh();
@@ -43,6 +45,7 @@ export function startPasses(context: Context, { docker, names }: Rooms, onNews: 
       writeSubnetEnv(context, reached);
       void attachments.forget(goneOf(attachments.list(), reached, seedOf(context.agent)));
       docker().wake();
+      paths().reached(reached);
       names().listen(gatewaysOf(reached));
       onNews();
     },
@@ -72,6 +75,7 @@ async function readInputs(
   context: Context,
   docker: Pick<Docker, 'facts' | 'networks'>,
   names: Pick<Names, 'resolvers'>,
+  paths: Pick<Paths, 'facts'>,
 ): Promise<Inputs | undefined> {
   const { membership, attachments, members, workloads, plugin, cni, agent, link, host, ground, settings } = context;
   const map = membership.usable();
@@ -94,6 +98,7 @@ async function readInputs(
       engine: docker.facts(),
       ports: portsOf(plugin, seedOf(agent)),
       resolvers: names.resolvers(),
+      ...paths.facts(),
     },
   };
 }

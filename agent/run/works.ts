@@ -19,6 +19,7 @@ import { listen } from './listen.ts';
 import { startNameRoom } from './names.ts';
 import { createNews } from './news.ts';
 import { startPasses } from './passes.ts';
+import { type Paths, startPaths } from './paths.ts';
 
 export interface Works {
   readonly reconciler: Reconciler;
@@ -27,13 +28,19 @@ export interface Works {
   readonly account: Account;
   readonly docker: Docker;
   readonly names: Names;
+  readonly paths: Paths;
   /** Afterwards nothing is touched, asked or told any more, and the newest map is saved. */
   halt(): Promise<void>;
 }
 
 export function startWorks(context: Context): Works {
   const { system, link, clock, log, state, host, membership, workloads } = context;
-  const reconciler: Reconciler = startPasses(context, { docker: () => docker, names: () => names }, () => news.look());
+  const reconciler: Reconciler = startPasses(
+    context,
+    { docker: () => docker, names: () => names, paths: () => paths },
+    () => news.look(),
+  );
+  const paths = startPaths(context, () => reconciler);
   const docker: Docker = startDockerRoom(context, reconciler, () => {
     reconciler.wake();
     news.look();
@@ -85,7 +92,8 @@ export function startWorks(context: Context): Works {
     await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
     // After the last pass, which would have it listen again.
     names.stop();
+    paths.stop();
     await membership.saved();
   };
-  return { reconciler, stream, renewal, account, docker, names, halt };
+  return { reconciler, stream, renewal, account, docker, names, paths, halt };
 }

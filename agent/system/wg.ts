@@ -62,6 +62,7 @@ function readEndpoint(field: string | undefined): Endpoint | undefined {
 /** Arguments of `wg set <interface>` for one peer. */
 export function peerArguments(peer: PeerSet): string[] {
   return [
+    ...(peer.isAnew === true ? ['peer', peer.publicKey, 'remove'] : []),
     'peer',
     peer.publicKey,
     ...(peer.isPresharedKeyCleared === true ? ['preshared-key', '/dev/null'] : []),

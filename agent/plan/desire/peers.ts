@@ -29,8 +29,10 @@ export function believePeers(
 
 /** Candidates in one of our own networks first: the short way, and the only one behind a NAT that does not hairpin. */
 export function orderCandidates(endpoints: readonly Endpoint[], underlay: Underlay): Endpoint[] {
-  const isNear = (endpoint: Endpoint): boolean =>
-    underlay.connected.overlap(pointOf(addressOf(endpoint))) !== undefined;
-  const near = endpoints.filter(isNear);
+  const near = endpoints.filter((endpoint) => isNear(endpoint, underlay));
   return near.length === 0 ? [...endpoints] : [...near, ...endpoints.filter((endpoint) => !near.includes(endpoint))];
 }
+
+/** In one of this host's own networks. */
+export const isNear = (endpoint: Endpoint, { connected }: Pick<Underlay, 'connected'>): boolean =>
+  connected.overlap(pointOf(addressOf(endpoint))) !== undefined;

@@ -4,16 +4,25 @@ import type { Address } from '../../../shared/net/address.ts';
 import { type Cidr, cidrFamily } from '../../../shared/net/cidr.ts';
 import type { HostRecord, NetworkMap } from '../../../shared/network-map.ts';
 import type { Desired, DesiredPeer, DesiredRoute } from '../desired.ts';
+import type { LocalFacts } from '../local.ts';
 import { indexRanges, pointOf } from '../ranges.ts';
 import type { HostSettings } from '../settings.ts';
 import { type Underlay, addressOf, tunnelOverheadBytes } from '../underlay.ts';
 import type { Claim } from './claims.ts';
+import { isNear } from './peers.ts';
+
+/** What is known of the ways to the peers. */
+export interface Ways {
+  readonly candidates: ReadonlyMap<HostId, HostRecord['endpoints']>;
+  readonly underlay: Underlay;
+  readonly paths: LocalFacts['paths'];
+}
 
 export function desiredPeers(
   map: NetworkMap,
   believed: readonly HostRecord[],
   claims: readonly Claim[],
-  candidates: ReadonlyMap<HostId, HostRecord['endpoints']>,
+  { candidates, underlay, paths }: Ways,
 ): Desired['peers'] {
   const allowed = new Map<HostId, Cidr[]>();
   for (const { owner, prefix } of claims) {
@@ -31,13 +40,16 @@ export function desiredPeers(
   for (const host of believed) {
     const isOutside = (endpoint: DesiredPeer['candidates'][number]): boolean =>
       inMesh.overlap(pointOf(addressOf(endpoint))) === undefined;
+    const outside = (candidates.get(host.id) ?? []).filter(isOutside);
     peers.set(host.publicKey, {
       hostId: host.id,
       name: host.name,
       publicKey: host.publicKey,
       allowedIps: [...new Set(allowed.get(host.id))].sort(),
       keepaliveSeconds: map.mesh.keepaliveSeconds,
-      candidates: (candidates.get(host.id) ?? []).filter(isOutside),
+      candidates: outside,
+      nearCount: outside.filter((endpoint) => isNear(endpoint, underlay)).length,
+      path: paths.get(host.publicKey),
     });
   }
   return peers;

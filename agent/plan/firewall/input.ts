@@ -30,7 +30,7 @@ export interface FirewallInput {
   readonly publications: readonly Publication[];
   /** Bridged segments of this host. */
   readonly bridged: readonly DesiredSegment[];
-  readonly local: Pick<LocalFacts, 'engine' | 'resolvers'>;
+  readonly local: Pick<LocalFacts, 'engine' | 'resolvers' | 'probePort'>;
 }
 
 /** The bridges of this host that have containers of the mesh on them. */

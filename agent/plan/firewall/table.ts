@@ -8,6 +8,7 @@ import { digestOf } from '../digest.ts';
 import type { DesiredTable } from '../desired.ts';
 import { type FirewallInput, bridgesOf } from './input.ts';
 import { namesChain } from './names.ts';
+import { probeChains } from './probes.ts';
 import { publishChains, publishedAccept } from './publish.ts';
 import { portRules, segmentChains } from './segments.ts';
 import { links, prefixSets } from './sets.ts';
@@ -19,6 +20,7 @@ export function planTable(input: FirewallInput): DesiredTable {
     ...prefixSets('lease', leases, ['::', 'fe80::/10']),
     ...prefixSets('served', served),
     ...checks(input),
+    ...probeChains(input),
     ...segmentChains(input, 'type filter hook forward priority -20;'),
     ...transit(input),
     ...publishChains(input),

@@ -24,6 +24,8 @@ function wanted(...candidates: ReturnType<typeof parseEndpoint>[]): DesiredPeer 
     allowedIps: [],
     keepaliveSeconds: 25,
     candidates,
+    nearCount: 0,
+    path: undefined,
   };
 }
 

@@ -1,0 +1,111 @@
+/** One way to a peer: an endpoint, how it is known, and what asking at it came to. Pure; times in ms of one steady clock. */
+import type { HostName } from '../../shared/names.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+
+/** Over an own network, over other networks, through a relay. The order is the order of preference. */
+export const pathKinds = ['lan', 'direct', 'relay'] as const;
+export type PathKind = (typeof pathKinds)[number];
+
+export interface Candidate {
+  readonly endpoint: Endpoint;
+  readonly kind: PathKind;
+  /** The relay. */
+  readonly via?: HostName;
+}
+
+export interface Path extends Candidate {
+  /** True where the peer's own packets came from it and nobody named it. */
+  readonly isHeard: boolean;
+  /** Questions since something new happened. */
+  asks: number;
+  /** When the last question went out; undefined before the first. */
+  askedAt: number | undefined;
+  /** The question that waits for its answer. */
+  question: string | undefined;
+  /** Questions in a row that had no answer. */
+  misses: number;
+  /** When it last answered. */
+  provenAt: number | undefined;
+  /** When it first answered after it had not. */
+  provenSince: number | undefined;
+  rttMs: number;
+}
+
+export const newPath = (candidate: Candidate, isHeard: boolean): Path => ({
+  ...candidate,
+  isHeard,
+  asks: 0,
+  askedAt: undefined,
+  question: undefined,
+  misses: 0,
+  provenAt: undefined,
+  provenSince: undefined,
+  rttMs: 0,
+});
+
+/** As many questions in a row go unanswered on a way that works once in a million times at 1 % of loss. */
+const deadMisses = { lan: 3, direct: 3, relay: 2 };
+
+export interface Rhythm {
+  /** Between two questions at a direct way that works. */
+  readonly settledMs: number;
+}
+
+/** Between two questions at a relayed way: another relay takes over within 3 seconds. */
+const relayedMs = 700;
+/** Gaps between questions where nothing direct has answered; the last one again and again. */
+const seekingMs = [0, 200, 300, 500, 1000, 1000, 2000, 3000, 5000, 10_000, 20_000, 30_000, 60_000];
+/** How often ways are asked that are not needed, to see which is the best. */
+const comparisons = 3;
+
+export const isUsable = (path: Path, now: number, { settledMs }: Rhythm): boolean =>
+  path.provenAt !== undefined &&
+  path.misses < deadMisses[path.kind] &&
+  now - path.provenAt < Math.max(15_000, 3 * settledMs);
+
+/** When no answer counts as none. */
+export function answerDueAt(path: Path): number {
+  const patience = path.provenAt === undefined ? 1000 : Math.min(1000, Math.max(300, 4 * path.rttMs));
+  return (path.askedAt ?? 0) + patience;
+}
+
+/** When to ask next; Infinity for never. `best`: the peer's best way, which may be this one. */
+export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): number {
+  if (path.question !== undefined) return answerDueAt(path);
+  if (path.asks === 0) return -Infinity;
+  const last = Math.max(path.askedAt ?? -Infinity, path.provenAt ?? -Infinity);
+  if (path === best) {
+    if (path.misses > 0) return path.askedAt ?? 0;
+    return last + (path.kind === 'relay' ? relayedMs : rhythm.settledMs);
+  }
+  if (best !== undefined && best.kind !== 'relay') {
+    // What is not needed is left alone once it is known how good it is.
+    if (path.asks >= comparisons || path.kind === 'relay') return Infinity;
+  }
+  const gap = seekingMs[Math.min(path.asks, seekingMs.length - 1)] ?? 0;
+  return (path.askedAt ?? -Infinity) + gap;
+}
+
+const rank = (path: Path): number => pathKinds.indexOf(path.kind);
+
+/** Ways as good as each other: moving between them would gain nothing. */
+const isAsGood = (path: Path, other: Path): boolean =>
+  rank(path) === rank(other) && path.rttMs <= other.rttMs * 1.3 + 5;
+
+/** The best that works; the one in use where it is as good. */
+export function bestPath(
+  paths: Iterable<Path>,
+  inUse: Endpoint | undefined,
+  now: number,
+  rhythm: Rhythm,
+): Path | undefined {
+  let best: Path | undefined;
+  let current: Path | undefined;
+  for (const path of paths) {
+    if (!isUsable(path, now, rhythm)) continue;
+    if (path.endpoint === inUse) current = path;
+    if (best === undefined || rank(path) < rank(best) || (rank(path) === rank(best) && path.rttMs < best.rttMs))
+      best = path;
+  }
+  return current !== undefined && best !== undefined && isAsGood(current, best) ? current : best;
+}

@@ -1,0 +1,175 @@
+/**
+ * Finds the ways to the peers and keeps them proven: asks, answers, and wakes the reconciler when a better one is known.
+ * It moves nothing itself; the planner goes by `wishes`.
+ */
+import type { Logger } from 'pino';
+import type { Clock, Timer } from '../clock.ts';
+import type { HostName } from '../../shared/names.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+import type { DesiredPeer } from '../plan/desired.ts';
+import { isHandshakeFresh } from '../plan/endpoints.ts';
+import type { ObservedWireguard } from '../plan/observed.ts';
+import type { PathWish } from '../plan/paths.ts';
+import type { Channel } from '../probe/channel.ts';
+import { newTransaction, startExchange } from './exchange.ts';
+import { type Outside, type Sight, describeOutside } from './mapped.ts';
+import type { Candidate, Path } from './path.ts';
+import { createTracker } from './tracker.ts';
+
+export interface PathRoom {
+  /** Whom to find ways to, and by which endpoints. */
+  setPeers(peers: ReadonlyMap<PublicKey, DesiredPeer>): void;
+  /** A relay offers a way to the peer; without a candidate it takes its offer back. */
+  setRelayed(peer: PublicKey, via: HostName, endpoint: Endpoint | undefined): void;
+  /** An address or route of this host changed: every way may be another now. */
+  stir(): void;
+  /** For the planner. `wireguard`: the last look at it. */
+  wishes(wireguard: ObservedWireguard | undefined): ReadonlyMap<PublicKey, PathWish>;
+  /** The best way to the peer that works, for people. */
+  best(peer: PublicKey): Path | undefined;
+  outside(): Outside;
+  stop(): void;
+}
+
+export interface PathRoomOptions {
+  readonly channel: Channel;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly self: PublicKey;
+  /** This host's own endpoints. */
+  readonly own: () => readonly Endpoint[];
+  readonly wireguard: () => ObservedWireguard | undefined;
+  /** A peer has another best way than before, or WireGuard should begin there. */
+  readonly onChange: () => void;
+}
+
+/** Questions a second at most; a host that starts among a thousand asks them one after the other. */
+const burst = 50;
+const tickMs = 100;
+const settledMs = 5_000;
+/** Questions a second at ways that work; the more peers, the more seldom each is asked. */
+const settledPerSecond = 25;
+/** Which side of a pair begins, and how long the other waits: two handshakes that cross fail both. */
+const kickPatienceMs = 1_500;
+const kickAgainMs = 6_000;
+const longestIdleMs = 1_000;
+
+export function startPathRoom(options: PathRoomOptions): PathRoom {
+  const { channel, clock, log, self, onChange } = options;
+  let peers: ReadonlyMap<PublicKey, DesiredPeer> = new Map();
+  const sights = new Map<string, Sight>();
+  const chosen = new Map<PublicKey, Endpoint>();
+  const kicked = new Map<PublicKey, number>();
+  let timer: Timer | undefined;
+  let isStopped = false;
+  const tracker = createTracker((peer) => {
+    const all = Math.max(settledMs, (peers.size * 1000) / settledPerSecond);
+    return { settledMs: self < peer ? all : all * 1.4 };
+  });
+
+  const isKickDue = (peer: PublicKey, best: Path, wireguard: ObservedWireguard | undefined, now: number): boolean => {
+    const seen = wireguard?.peers.get(peer);
+    if (seen === undefined || isHandshakeFresh(seen, now)) return false;
+    const patienceMs = self < peer ? 0 : kickPatienceMs;
+    return now - (best.provenSince ?? now) >= patienceMs && now - (kicked.get(peer) ?? 0) >= kickAgainMs;
+  };
+  /** Looks at one peer after something was learned of it. */
+  const look = (peer: PublicKey): void => {
+    const now = clock.now();
+    const best = tracker.choice(peer, now)?.best;
+    const before = chosen.get(peer);
+    if (best === undefined) {
+      chosen.delete(peer);
+      return;
+    }
+    if (before !== best.endpoint) {
+      chosen.set(peer, best.endpoint);
+      log.debug({ peer: peers.get(peer)?.name, kind: best.kind, via: best.via, rttMs: best.rttMs }, 'path chosen');
+      onChange();
+    } else if (isKickDue(peer, best, options.wireguard(), now)) onChange();
+  };
+  const exchange = startExchange(channel, {
+    onPing: (peer, from, isSeeking) => {
+      tracker.heard(peer, from, isSeeking, clock.now());
+      schedule();
+    },
+    onPong: (peer, from, transaction, mapped) => {
+      const now = clock.now();
+      if (!tracker.answered(peer, from, transaction, now)) return;
+      const way = tracker.choice(peer, now)?.best;
+      // Through a relay it is the relay that is seen.
+      if (mapped !== undefined && way?.endpoint === from && way.kind === 'direct')
+        sights.set(`${peer} ${mapped.startsWith('[')}`, { observer: from, mapped, at: now });
+      look(peer);
+      schedule();
+    },
+    onAck: (peer, from) => {
+      tracker.proven(peer, from, clock.now());
+      look(peer);
+      schedule();
+    },
+  });
+  const turn = (): void => {
+    const now = clock.now();
+    const asked = tracker.ask(now, burst, newTransaction);
+    for (const { peer, endpoint, isSeeking, transaction } of asked)
+      exchange.ping(peer, endpoint, transaction, { isSeeking });
+    for (const peer of new Set(asked.map((one) => one.peer))) look(peer);
+    schedule();
+  };
+  const schedule = (): void => {
+    if (isStopped) return;
+    timer?.cancel();
+    const now = clock.now();
+    const waitMs = Math.min(longestIdleMs, Math.max(tickMs / 10, tracker.nextAt(now) - now));
+    timer = clock.after(waitMs, turn);
+  };
+  schedule();
+
+  return {
+    setPeers: (wanted) => {
+      peers = wanted;
+      channel.know(wanted.keys());
+      tracker.setPeers(new Map([...wanted].map(([key, peer]) => [key, candidatesOf(peer)])), clock.now());
+      for (const key of chosen.keys()) if (!wanted.has(key)) chosen.delete(key);
+      for (const key of kicked.keys()) if (!wanted.has(key)) kicked.delete(key);
+      const seen = options.wireguard();
+      for (const key of wanted.keys()) tracker.setInUse(key, seen?.peers.get(key)?.endpoint);
+      schedule();
+    },
+    setRelayed: (peer, via, endpoint) => {
+      const candidate = endpoint === undefined ? undefined : { endpoint, kind: 'relay' as const, via };
+      tracker.setRelayed(peer, via, candidate, clock.now());
+      look(peer);
+      schedule();
+    },
+    stir: () => {
+      sights.clear();
+      tracker.stir(undefined, clock.now());
+      schedule();
+    },
+    wishes: (wireguard) => {
+      const now = clock.now();
+      const wishes = new Map<PublicKey, PathWish>();
+      for (const key of peers.keys()) {
+        tracker.setInUse(key, wireguard?.peers.get(key)?.endpoint);
+        const choice = tracker.choice(key, now);
+        if (choice === undefined) continue;
+        const isDue = isKickDue(key, choice.best, wireguard, now);
+        if (isDue) kicked.set(key, now);
+        wishes.set(key, { best: choice.best.endpoint, worse: choice.worse, isKickDue: isDue });
+      }
+      return wishes;
+    },
+    best: (peer) => tracker.choice(peer, clock.now())?.best,
+    outside: () => describeOutside(sights.values(), new Set(options.own()), clock.now()),
+    stop: () => {
+      isStopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+const candidatesOf = ({ candidates, nearCount }: DesiredPeer): Candidate[] =>
+  candidates.map((endpoint, i) => ({ endpoint, kind: i < nearCount ? 'lan' : 'direct' }));

@@ -1,0 +1,76 @@
+/**
+ * The agent's own UDP socket. The kernel's rules give its packets WireGuard's port, see `agent/plan/firewall/probes.ts`;
+ * here a packet just comes and goes. Both families on one port where the host has both.
+ */
+import { type Socket, createSocket } from 'node:dgram';
+import { isAddress } from '../../shared/net/address.ts';
+import { type Endpoint, makeEndpoint, splitEndpoint } from '../../shared/net/endpoint.ts';
+
+export type Received = (bytes: Buffer, from: Endpoint) => void;
+
+export interface ProbeSocket {
+  readonly port: number;
+  /** Lost where the system does not take it, as any packet may be. */
+  send(bytes: Buffer, to: Endpoint): void;
+  close(): void;
+}
+
+const receiveBufferBytes = 1024 * 1024;
+
+/** Throws what the system says. */
+export async function openProbeSocket(onReceived: Received): Promise<ProbeSocket> {
+  try {
+    return await open('udp6', onReceived);
+  } catch {
+    // A host where IPv6 is off.
+    return open('udp4', onReceived);
+  }
+}
+
+function open(type: 'udp4' | 'udp6', onReceived: Received): Promise<ProbeSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket({ type, recvBufferSize: receiveBufferBytes });
+    socket.once('error', (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.on('message', (bytes, { address, port }) => {
+      const from = readSource(address, port);
+      if (from !== undefined) onReceived(bytes, from);
+    });
+    socket.bind(0, () => {
+      socket.removeAllListeners('error');
+      // An ICMP error of a packet sent before is no reason to stop.
+      socket.on('error', () => undefined);
+      resolve(over(socket, type));
+    });
+  });
+}
+
+function over(socket: Socket, type: 'udp4' | 'udp6'): ProbeSocket {
+  let isOpen = true;
+  return {
+    port: socket.address().port,
+    send: (bytes, to) => {
+      const { address, port } = splitEndpoint(to);
+      const isV6 = address.includes(':');
+      if (!isOpen || (isV6 && type === 'udp4')) return;
+      socket.send(bytes, port, isV6 || type === 'udp4' ? address : `::ffff:${address}`, () => undefined);
+    },
+    close: () => {
+      isOpen = false;
+      socket.close();
+    },
+  };
+}
+
+/** Undefined for what nobody could be answered at: port 0, a link-local source. */
+function readSource(address: string, port: number): Endpoint | undefined {
+  const text = address.startsWith('::ffff:') ? address.slice(7) : address;
+  if (!isAddress(text)) return undefined;
+  try {
+    return makeEndpoint(text, port);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,67 @@
+/** The way to each peer, as a part of the running agent; without probes it knows of none. */
+import type { LocalFacts } from '../plan/local.ts';
+import { localEndpoints } from '../endpoints.ts';
+import { type PathRoom, startPathRoom } from '../paths/room.ts';
+import type { Reached, Reconciler } from '../reconcile.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { Context } from './context.ts';
+
+export interface Paths {
+  readonly room: PathRoom | undefined;
+  /** What a pass goes by. */
+  facts(): Pick<LocalFacts, 'probePort' | 'paths'>;
+  /** A pass has ended. */
+  reached(reached: Reached): void;
+  stop(): void;
+}
+
+export function startPaths(
+  context: Context,
+  reconciler: () => Pick<Reconciler, 'wake' | 'reached' | 'wireguard'>,
+): Paths {
+  const { channel, clock, log, settings } = context;
+  let before: string | undefined;
+  const own = (): Endpoint[] => ownEndpoints(context, reconciler().reached());
+  const room =
+    channel === undefined
+      ? undefined
+      : startPathRoom({
+          channel,
+          clock,
+          log,
+          self: settings().publicKey,
+          own,
+          wireguard: () => reconciler().wireguard(),
+          onChange: () => reconciler().wake(),
+        });
+  return {
+    room,
+    facts: () => ({ probePort: channel?.port(), paths: room?.wishes(reconciler().wireguard()) ?? new Map() }),
+    reached: ({ desired }) => {
+      if (room === undefined || desired === undefined) return;
+      const now = own().join();
+      if (before !== undefined && before !== now) room.stir();
+      before = now;
+      room.setPeers(desired.peers);
+    },
+    stop: () => {
+      room?.stop();
+      channel?.close();
+    },
+  };
+}
+
+/** This host's addresses on real networks, best first. */
+export function ownEndpoints(
+  { membership, settings, link }: Context,
+  { observed }: Pick<Reached, 'observed'>,
+): Endpoint[] {
+  const { interfaceName, bridgeName, listenPort } = settings();
+  const map = membership.map();
+  return localEndpoints(observed?.links.values() ?? [], {
+    own: new Set([interfaceName, bridgeName]),
+    pools: map === undefined ? [] : [...map.mesh.overlayPools, ...map.mesh.containerPools],
+    listenPort,
+    preferred: link.path()?.local,
+  });
+}
