@@ -5,6 +5,8 @@ import { printable } from '../shared/net/address.ts';
 import type { HostRecord, NetworkMap } from '../shared/network-map.ts';
 import type { Pong } from './local/api.ts';
 import type { ObservedWireguard } from './plan/observed.ts';
+import { viewPath } from './paths/view.ts';
+import type { StatusFacts } from './status.ts';
 import type { System } from './system/run.ts';
 
 export interface PingContext {
@@ -13,6 +15,7 @@ export interface PingContext {
   readonly selfId: HostId;
   /** What WireGuard knows after the packets went. */
   readonly wireguard: () => Promise<ObservedWireguard | undefined>;
+  readonly pathOf: StatusFacts['pathOf'];
 }
 
 export async function pingHost(context: PingContext, host: string, count: number): Promise<Pong> {
@@ -28,12 +31,15 @@ export async function pingHost(context: PingContext, host: string, count: number
   });
   const peer = record.id === selfId ? undefined : (await context.wireguard())?.peers.get(record.publicKey);
   const { sent, received, latencyMs } = readPing(stdout);
+  const endpoint = peer?.endpoint ?? null;
+  const view = viewPath(endpoint, received > 0, context.pathOf(record.publicKey, endpoint));
   return {
     host: record.name,
     hostId: record.id,
     address,
-    path: record.id === selfId ? 'self' : received > 0 ? 'direct' : 'none',
-    endpoint: peer?.endpoint ?? null,
+    path: record.id === selfId ? 'self' : view.path,
+    via: view.via,
+    endpoint,
     sent,
     received,
     latencyMs,

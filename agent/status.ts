@@ -3,11 +3,15 @@ import type { Failure, ReportBody } from '../shared/api/report.ts';
 import type { HostId } from '../shared/names.ts';
 import type { NetworkMap } from '../shared/network-map.ts';
 import type { Cursor, Standing } from '../shared/protocol.ts';
+import type { Endpoint } from '../shared/net/endpoint.ts';
 import { version } from '../shared/version.ts';
+import type { PublicKey } from '../shared/wireguard.ts';
 import { timeOf } from './clock.ts';
 import type { AgentSettings } from './config.ts';
 import type { PeerStatus, Status } from './local/api.ts';
 import type { ObservedWireguard } from './plan/observed.ts';
+import type { Path } from './paths/path.ts';
+import { viewPath } from './paths/view.ts';
 import type { HostSettings } from './plan/settings.ts';
 import { peerReports } from './report.ts';
 import type { HostFile } from './state.ts';
@@ -25,6 +29,8 @@ export interface StatusFacts {
   readonly connection: Connection;
   readonly backend: ReportBody['backend'] & { readonly note: string | null };
   readonly wireguard: ObservedWireguard | undefined;
+  /** What probes know of the way to a peer by that endpoint. */
+  readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
   /** When each peer first stood in a map this agent saw. */
   readonly firstSeenAt: ReadonlyMap<HostId, number>;
   readonly certificateExpiresAt: number | undefined;
@@ -75,7 +81,8 @@ export function describeStatus(facts: StatusFacts): Status {
   };
 }
 
-function describePeers(map: NetworkMap, { settings, wireguard, now }: StatusFacts): PeerStatus[] {
+function describePeers(map: NetworkMap, facts: StatusFacts): PeerStatus[] {
+  const { settings, wireguard, now } = facts;
   const reports = new Map(peerReports(map, settings.selfId, wireguard).map((report) => [report.hostId, report]));
   return map.hosts
     .filter((host) => host.id !== settings.selfId)
@@ -88,7 +95,7 @@ function describePeers(map: NetworkMap, { settings, wireguard, now }: StatusFact
         addresses: host.addresses,
         leases: host.leases,
         endpoint: report?.endpoint ?? null,
-        path: handshakeAt === null ? 'none' : 'direct',
+        ...viewPath(report?.endpoint ?? null, handshakeAt !== null, facts.pathOf(host.publicKey, report?.endpoint)),
         handshakeAt,
         handshakeAgeSeconds:
           handshakeAt === null ? null : Math.max(0, Math.round((now - Date.parse(handshakeAt)) / 1000)),

@@ -16,6 +16,7 @@ import {
   namesReplySchema,
   queryReplySchema,
 } from './container-api.ts';
+import { pathKindSchema, pathViewSchema } from '../paths/view.ts';
 import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
 import { labelNameSchema, segmentNameSchema } from '../../shared/workload.ts';
@@ -26,8 +27,7 @@ export const peerStatusSchema = peerReportSchema.extend({
   name: hostNameSchema,
   addresses: z.array(addressSchema),
   leases: z.array(cidrSchema),
-  /** `direct` once packets came from the peer itself; `none` before. */
-  path: z.enum(['direct', 'none']),
+  ...pathViewSchema.shape,
   /** Seconds since the last handshake. */
   handshakeAgeSeconds: z.int().nullable(),
   isGone: z.boolean(),
@@ -127,7 +127,9 @@ export const pongSchema = z.strictObject({
   host: hostNameSchema,
   hostId: hostIdSchema,
   address: addressSchema,
-  path: z.enum(['direct', 'self', 'none']),
+  path: z.enum([...pathKindSchema.options, 'self']),
+  /** The relay's name. */
+  via: z.string().nullable(),
   endpoint: z.string().nullable(),
   sent: z.int(),
   received: z.int(),

@@ -26,8 +26,10 @@ export interface PathRoom {
   stir(): void;
   /** For the planner. `wireguard`: the last look at it. */
   wishes(wireguard: ObservedWireguard | undefined): ReadonlyMap<PublicKey, PathWish>;
-  /** The best way to the peer that works, for people. */
+  /** The best way to the peer that works. */
   best(peer: PublicKey): Path | undefined;
+  /** What is known of one way. */
+  path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
   outside(): Outside;
   stop(): void;
 }
@@ -163,6 +165,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       return wishes;
     },
     best: (peer) => tracker.choice(peer, clock.now())?.best,
+    path: (peer, endpoint) => tracker.path(peer, endpoint),
     outside: () => describeOutside(sights.values(), new Set(options.own()), clock.now()),
     stop: () => {
       isStopped = true;

@@ -38,6 +38,7 @@ export interface Tracker {
   answered(peer: PublicKey, from: Endpoint, transaction: string, now: number): boolean;
   /** The way was proven by an exchange that the peer began. */
   proven(peer: PublicKey, from: Endpoint, now: number): void;
+  path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
   choice(peer: PublicKey, now: number): Choice | undefined;
   /** When `ask` has something to do next. */
   nextAt(now: number): number;
@@ -165,6 +166,7 @@ export function createTracker(rhythm: (peer: PublicKey) => Rhythm): Tracker {
       const path = peer?.paths.get(from);
       if (peer !== undefined && path !== undefined) prove(peer, path, now);
     },
+    path: (key, endpoint) => peers.get(key)?.paths.get(endpoint),
     choice: (key, now) => {
       const peer = peers.get(key);
       const best = peer === undefined ? undefined : bestOf(peer, now);

@@ -40,7 +40,7 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       const map = membership.map();
       if (map === undefined) throw new WarrenError('not-found', 'no network map came yet; see warren status');
       const wireguard = () => freshWireguard(context, works);
-      return pingHost({ system, map, selfId, wireguard }, body.host, body.count);
+      return pingHost({ system, map, selfId, wireguard, pathOf: works.paths.pathOf }, body.host, body.count);
     },
     cniadd: (wish) => cni.add(wish),
     cniremove: async (owner) => {
@@ -94,6 +94,7 @@ async function readStatus(context: Context, works: Works): Promise<Status> {
     connection: stream.connection(),
     backend: { ...seen, note: isSlow ? slowNote : null },
     wireguard: await freshWireguard(context, works),
+    pathOf: works.paths.pathOf,
     firstSeenAt: membership.firstSeenAt(),
     certificateExpiresAt: renewal.expiresAt(),
     attachments: account.attachments(),

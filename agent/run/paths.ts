@@ -3,6 +3,8 @@ import type { LocalFacts } from '../plan/local.ts';
 import { localEndpoints } from '../endpoints.ts';
 import { type PathRoom, startPathRoom } from '../paths/room.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
+import type { Path } from '../paths/path.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { Context } from './context.ts';
 
@@ -10,6 +12,8 @@ export interface Paths {
   readonly room: PathRoom | undefined;
   /** What a pass goes by. */
   facts(): Pick<LocalFacts, 'probePort' | 'paths'>;
+  /** What is known of the way to a peer by that endpoint. */
+  readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
   /** A pass has ended. */
   reached(reached: Reached): void;
   stop(): void;
@@ -37,6 +41,7 @@ export function startPaths(
   return {
     room,
     facts: () => ({ probePort: channel?.port(), paths: room?.wishes(reconciler().wireguard()) ?? new Map() }),
+    pathOf: (peer, endpoint) => (endpoint ? room?.path(peer, endpoint) : undefined),
     reached: ({ desired }) => {
       if (room === undefined || desired === undefined) return;
       const now = own().join();

@@ -25,8 +25,9 @@ export const register: Register = (program, io) => {
     });
 };
 
-function describe({ host, address, path, endpoint, sent, received, latencyMs }: Pong): string {
-  const way = endpoint === null ? path : `${path} at ${endpoint}`;
+function describe({ host, address, path, via, endpoint, sent, received, latencyMs }: Pong): string {
+  const by = via === null ? path : `${path} by ${via}`;
+  const way = endpoint === null ? by : `${by} at ${endpoint}`;
   const times = latencyMs === null ? '' : `, latency ${latencyMs.average} ms (${latencyMs.min} to ${latencyMs.max})`;
   return `${host} (${address}) ${way}: ${received} of ${sent} answered${times}`;
 }

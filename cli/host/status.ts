@@ -91,11 +91,16 @@ function peerRow(peer: PeerStatus): (string | null)[] {
     peer.isGone ? `${peer.name} (gone)` : peer.name,
     peer.addresses[0] ?? null,
     peer.endpoint,
-    peer.path,
+    describePath(peer),
     age === null ? 'never' : `${age} s ago`,
     bytes(peer.rxBytes),
     bytes(peer.txBytes),
   ];
+}
+
+function describePath({ path, via, rttMs }: PeerStatus): string {
+  const way = via === null ? path : `${path} by ${via}`;
+  return rttMs === null ? way : `${way}, ${rttMs} ms`;
 }
 
 function bytes(count: number): string {

@@ -1,4 +1,5 @@
 /** Records what passes a namespace's interfaces and says what kind of traffic it was. */
+import { probeMagic } from '../../agent/probe/wire.ts';
 import { readFile } from 'node:fs/promises';
 import { inside } from './namespace.ts';
 import { type Packet, readPackets } from './pcap.ts';
@@ -44,6 +45,7 @@ function countIn(bytes: Buffer, text: string): number {
   return count;
 }
 
+/** A probe counts as WireGuard's: it comes from the same port and tells as little. */
 export type TrafficKind = 'wireguard' | 'control' | 'neighbours' | 'other';
 
 /** What a packet on the underlay is; `controlPort` is the TCP port of the server. */
@@ -73,6 +75,7 @@ function isLinkLocalChatter({ protocol, source }: Packet): boolean {
  * messages of type 4 may stand in one packet here, because a veth passes on what the sender left to be segmented.
  */
 function isWireGuard(payload: Buffer): boolean {
+  if (payload.length >= 40 && payload.readUInt32BE(0) === probeMagic) return true;
   if (payload.length < 32 || payload.readUIntBE(1, 3) !== 0) return false;
   const lengths: Readonly<Record<number, number>> = { 1: 148, 2: 92, 3: 64 };
   const type = payload[0] ?? 0;
