@@ -2,9 +2,8 @@
  * What this host looks like from outside: its peers tell it where its probes came from. Two that see the same know of a
  * mapping that any third will see too; two that see different ports know of a NAT that makes one for each. Pure.
  */
+import type { ReportBody } from '../../shared/api/report.ts';
 import { type Endpoint, splitEndpoint } from '../../shared/net/endpoint.ts';
-
-export type Nat = 'unknown' | 'none' | 'easy' | 'symmetric';
 
 export interface Sight {
   /** Who saw it; sights of one address of the observer are one sight. */
@@ -14,11 +13,8 @@ export interface Sight {
   readonly at: number;
 }
 
-export interface Outside {
-  readonly nat: Nat;
-  /** Mappings that others may try, newest first. */
-  readonly mapped: readonly Endpoint[];
-}
+/** `mappedEndpoints`: mappings that others may try, newest first. */
+export type Outside = Pick<ReportBody, 'nat' | 'mappedEndpoints'>;
 
 /** A mapping that nobody saw for so long may be gone. */
 const sightMs = 180_000;
@@ -28,11 +24,11 @@ const mostMapped = 4;
 export function describeOutside(sights: Iterable<Sight>, own: ReadonlySet<Endpoint>, now: number): Outside {
   const fresh = [...sights].filter(({ at }) => now - at < sightMs).sort((a, b) => b.at - a.at);
   const strange = fresh.filter(({ mapped }) => !own.has(mapped));
-  if (fresh.length === 0) return { nat: 'unknown', mapped: [] };
-  if (strange.length === 0) return { nat: 'none', mapped: [] };
-  if (isSymmetric(strange)) return { nat: 'symmetric', mapped: [] };
-  const mapped = [...new Set(strange.map((sight) => sight.mapped))].slice(0, mostMapped);
-  return { nat: strange.length > 1 ? 'easy' : 'unknown', mapped };
+  if (fresh.length === 0) return { nat: 'unknown', mappedEndpoints: [] };
+  if (strange.length === 0) return { nat: 'none', mappedEndpoints: [] };
+  if (isSymmetric(strange)) return { nat: 'symmetric', mappedEndpoints: [] };
+  const mappedEndpoints = [...new Set(strange.map((sight) => sight.mapped))].slice(0, mostMapped);
+  return { nat: strange.length > 1 ? 'easy' : 'unknown', mappedEndpoints };
 }
 
 /** One address of the NAT with several ports, for observers in several places. */

@@ -44,6 +44,8 @@ export interface PathRoomOptions {
   readonly wireguard: () => ObservedWireguard | undefined;
   /** A peer has another best way than before, or WireGuard should begin there. */
   readonly onChange: () => void;
+  /** This host looks different from outside. */
+  readonly onOutside: () => void;
 }
 
 /** Questions a second at most; a host that starts among a thousand asks them one after the other. */
@@ -91,6 +93,12 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       onChange();
     } else if (isKickDue(peer, best, options.wireguard(), now)) onChange();
   };
+  const outside = (): Outside => describeOutside(sights.values(), new Set(options.own()), clock.now());
+  const noteSight = (observer: string, sight: Sight): void => {
+    const isNew = sights.get(observer)?.mapped !== sight.mapped;
+    sights.set(observer, sight);
+    if (isNew) options.onOutside();
+  };
   const exchange = startExchange(channel, {
     onPing: (peer, from, isSeeking) => {
       tracker.heard(peer, from, isSeeking, clock.now());
@@ -102,7 +110,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       const way = tracker.choice(peer, now)?.best;
       // Through a relay it is the relay that is seen.
       if (mapped !== undefined && way?.endpoint === from && way.kind === 'direct')
-        sights.set(`${peer} ${mapped.startsWith('[')}`, { observer: from, mapped, at: now });
+        noteSight(`${peer} ${mapped.startsWith('[')}`, { observer: from, mapped, at: now });
       look(peer);
       schedule();
     },
@@ -166,7 +174,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     },
     best: (peer) => tracker.choice(peer, clock.now())?.best,
     path: (peer, endpoint) => tracker.path(peer, endpoint),
-    outside: () => describeOutside(sights.values(), new Set(options.own()), clock.now()),
+    outside,
     stop: () => {
       isStopped = true;
       timer?.cancel();

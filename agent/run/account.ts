@@ -4,13 +4,11 @@ import { version } from '../../shared/version.ts';
 import type { Docker } from '../docker/room.ts';
 import { statusOf } from '../attach/calls.ts';
 import { type Fault, trackFailures } from '../failures.ts';
+import type { Outside } from '../paths/mapped.ts';
 import type { Reconciler } from '../reconcile.ts';
 import { peerReports, trimReport } from '../report.ts';
 import type { Context } from './context.ts';
 import { ownEndpoints } from './paths.ts';
-
-/** What the host looks like from outside. */
-export type Outside = Pick<ReportBody, 'mappedEndpoints' | 'nat'>;
 
 export interface Account {
   failures(): readonly Failure[];

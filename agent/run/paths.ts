@@ -1,6 +1,7 @@
 /** The way to each peer, as a part of the running agent; without probes it knows of none. */
 import type { LocalFacts } from '../plan/local.ts';
 import { localEndpoints } from '../endpoints.ts';
+import type { Outside } from '../paths/mapped.ts';
 import { type PathRoom, startPathRoom } from '../paths/room.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
@@ -14,6 +15,8 @@ export interface Paths {
   facts(): Pick<LocalFacts, 'probePort' | 'paths'>;
   /** What is known of the way to a peer by that endpoint. */
   readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
+  /** What this host looks like from outside. */
+  outside(): Outside;
   /** A pass has ended. */
   reached(reached: Reached): void;
   stop(): void;
@@ -22,6 +25,7 @@ export interface Paths {
 export function startPaths(
   context: Context,
   reconciler: () => Pick<Reconciler, 'wake' | 'reached' | 'wireguard'>,
+  onNews: () => void,
 ): Paths {
   const { channel, clock, log, settings } = context;
   let before: string | undefined;
@@ -37,11 +41,13 @@ export function startPaths(
           own,
           wireguard: () => reconciler().wireguard(),
           onChange: () => reconciler().wake(),
+          onOutside: onNews,
         });
   return {
     room,
     facts: () => ({ probePort: channel?.port(), paths: room?.wishes(reconciler().wireguard()) ?? new Map() }),
     pathOf: (peer, endpoint) => (endpoint ? room?.path(peer, endpoint) : undefined),
+    outside: () => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] },
     reached: ({ desired }) => {
       if (room === undefined || desired === undefined) return;
       const now = own().join();

@@ -40,7 +40,11 @@ export function startWorks(context: Context): Works {
     { docker: () => docker, names: () => names, paths: () => paths },
     () => news.look(),
   );
-  const paths = startPaths(context, () => reconciler);
+  const paths = startPaths(
+    context,
+    () => reconciler,
+    () => news.look(),
+  );
   const docker: Docker = startDockerRoom(context, reconciler, () => {
     reconciler.wake();
     news.look();
@@ -60,10 +64,7 @@ export function startWorks(context: Context): Works {
     engine: () => docker.engine(),
   });
   const bridged = { faults: () => engineMembersOf(context, docker).faults };
-  const account = createAccount(context, reconciler, [docker, bridged, plugin, names], docker, () => ({
-    mappedEndpoints: [],
-    nat: 'unknown',
-  }));
+  const account = createAccount(context, reconciler, [docker, bridged, plugin, names], docker, () => paths.outside());
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));
