@@ -3,14 +3,13 @@
  * full map at most once per revision and not more often than its age allows. Knows no stream.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import { type Cursor, encodeFrame, gzipMapBytes } from '../../shared/protocol.ts';
+import { type Cursor, encodeFrame } from '../../shared/protocol.ts';
 import type { HostRecord, NetworkMap } from '../../shared/network-map.ts';
-import { buildDelta, buildRecords } from '../netmap/build.ts';
+import { type MapRow, buildDelta, buildRecords, writeRecord } from '../netmap/build.ts';
 import { readActiveRows, readChanges } from '../store/map-rows.ts';
 import { readMeshSettings, readMeta } from '../store/meta.ts';
-import type { Store } from '../store/open.ts';
+import type { Db, Store } from '../store/open.ts';
+import { packMap } from './pack.ts';
 
 export interface Frame {
   readonly bytes: Buffer;
@@ -94,49 +93,50 @@ async function makeDelta(store: Store, from: number): Promise<Frame | undefined>
   return { bytes, cursor: { epoch: changes.epoch, revision: changes.revision } };
 }
 
-/** The JSON is made part by part, so that a mesh of many containers never holds everybody else up. */
+/** A snapshot's map, as text that is made part by part and compressed meanwhile. */
 async function makeMap(store: Store): Promise<Frame> {
-  const parts: Buffer[] = [];
-  const head = await readRecords(store, (records) => {
-    const text = records.map((record) => JSON.stringify(record)).join();
-    parts.push(Buffer.from(parts.length === 0 ? text : `,${text}`));
+  return store.snapshot(async (db) => {
+    const head = await readHead(db);
+    const packed = await packMap(writeMap(db, head));
+    const { epoch, revision } = head;
+    return { bytes: Buffer.from(encodeFrame(packed), 'utf8'), cursor: { epoch, revision } };
   });
-  const { epoch, revision } = head;
-  const opening = JSON.stringify({ ...head, hosts: [] }).slice(0, -2);
-  const json = Buffer.concat([Buffer.from(opening), ...parts, Buffer.from(']}')]);
-  if (json.length <= gzipMapBytes) {
-    const map = JSON.parse(json.toString('utf8')) as NetworkMap;
-    return { bytes: Buffer.from(encodeFrame({ kind: 'map', map })), cursor: { epoch, revision } };
+}
+
+async function* writeMap(db: Db, head: Omit<NetworkMap, 'hosts'>): AsyncGenerator<string> {
+  yield JSON.stringify({ ...head, hosts: [] }).slice(0, -2);
+  let isFirst = true;
+  for await (const rows of readRows(db)) {
+    const text = rows.flatMap((row) => writeRecord(row) ?? []).join();
+    if (text === '') continue;
+    yield isFirst ? text : `,${text}`;
+    isFirst = false;
   }
-  const zipped = await promisify(gzip)(json, { level: 1 });
-  const text = encodeFrame({ kind: 'map-gzip', data: zipped.toString('base64') });
-  return { bytes: Buffer.from(text, 'latin1'), cursor: { epoch, revision } };
+  yield ']}';
 }
 
 /** The whole map at one revision, from the store. */
 export async function readMap(store: Store): Promise<NetworkMap> {
-  const hosts: HostRecord[] = [];
-  const head = await readRecords(store, (records) => void hosts.push(...records));
-  return { ...head, hosts };
+  return store.snapshot(async (db) => {
+    const hosts: HostRecord[] = [];
+    for await (const rows of readRows(db)) hosts.push(...buildRecords(rows));
+    return { ...(await readHead(db)), hosts };
+  });
 }
 
-/** Hands on the records of one revision in order of id, some at each turn of the event loop, never none. */
-async function readRecords(
-  store: Store,
-  take: (records: readonly HostRecord[]) => void,
-): Promise<Omit<NetworkMap, 'hosts'>> {
-  return store.snapshot(async (db) => {
-    const { epoch, revision } = await readMeta(db);
-    const mesh = await readMeshSettings(db);
-    let last = '';
-    for (;;) {
-      const rows = await readActiveRows(db, last, rowsPerTurn);
-      const records = buildRecords(rows);
-      if (records.length > 0) take(records);
-      if (rows.length < rowsPerTurn) break;
-      last = rows.at(-1)?.id ?? '';
-      await nextTurn();
-    }
-    return { epoch, revision, mesh };
-  });
+async function readHead(db: Db): Promise<Omit<NetworkMap, 'hosts'>> {
+  const { epoch, revision } = await readMeta(db);
+  return { epoch, revision, mesh: await readMeshSettings(db) };
+}
+
+/** All rows of active hosts in order of id, some at each turn of the event loop. */
+async function* readRows(db: Db): AsyncGenerator<MapRow[]> {
+  let last = '';
+  for (;;) {
+    const rows = await readActiveRows(db, last, rowsPerTurn);
+    yield rows;
+    if (rows.length < rowsPerTurn) return;
+    last = rows.at(-1)?.id ?? '';
+    await nextTurn();
+  }
 }

@@ -22,8 +22,8 @@ export interface MapRow {
   readonly nat: Nat;
   readonly isRelay: boolean;
   readonly isGone: boolean;
-  /** Ordered by name. */
-  readonly workloads: readonly Workload[];
+  /** Their JSON, ordered by name, as the store keeps it and as it travels. */
+  readonly workloads: string;
   readonly leases: ReadonlyArray<{ kind: 'overlay' | 'container'; family: Family; prefix: Cidr }>;
   /** Approved ones only. */
   readonly subnets: ReadonlyArray<{ prefix: Cidr; weight: number }>;
@@ -43,6 +43,17 @@ export interface Changes {
 
 /** The record of a host, or undefined when it is not in the map: not active, without key or overlay address. */
 export function buildRecord(row: MapRow): HostRecord | undefined {
+  const rest = withoutWorkloads(row);
+  return rest && { ...rest, workloads: JSON.parse(row.workloads) as Workload[] };
+}
+
+/** The record's JSON, made without reading the workloads, which are most of what a map of many containers holds. */
+export function writeRecord(row: MapRow): string | undefined {
+  const rest = withoutWorkloads(row);
+  return rest && `${JSON.stringify(rest).slice(0, -1)},"workloads":${row.workloads}}`;
+}
+
+function withoutWorkloads(row: MapRow): Omit<HostRecord, 'workloads'> | undefined {
   const overlay = ofKind(row, 'overlay');
   if (row.state !== 'active' || row.publicKey === null || overlay.length === 0) return undefined;
   return {
@@ -58,7 +69,6 @@ export function buildRecord(row: MapRow): HostRecord | undefined {
     nat: row.nat,
     isRelay: row.isRelay,
     isGone: row.isGone,
-    workloads: [...row.workloads],
   };
 }
 

@@ -1,7 +1,6 @@
 /** Reads what network maps and deltas are made of, with few set-based queries whatever the number of hosts. */
 import type { HostId } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
-import type { Workload } from '../../shared/workload.ts';
 import type { Changes, MapRow } from '../netmap/build.ts';
 import { groupBy } from './group.ts';
 import { readMeshSettings, readMeta } from './meta.ts';
@@ -105,7 +104,7 @@ function joinRows(
     nat: host.nat,
     isRelay: host.is_relay === 1,
     isGone: host.is_gone === 1,
-    workloads: host.workloads === '[]' ? [] : (JSON.parse(host.workloads) as Workload[]),
+    workloads: host.workloads,
     leases: leasesOf.get(host.id) ?? [],
     subnets: subnetsOf.get(host.id) ?? [],
   }));

@@ -4,10 +4,11 @@ import { parseCidr } from '../../../shared/net/cidr.ts';
 import { createFeed } from '../../../server/feed/feed.ts';
 import { readMap } from '../../../server/feed/frames.ts';
 import { pruneTombstones } from '../../../server/store/changes.ts';
-import { deleteHost, updateHost } from '../../../server/store/hosts.ts';
+import { deleteHost, recordWorkloads, updateHost } from '../../../server/store/hosts.ts';
 import type { StoredHost } from '../../../server/store/hosts.ts';
 import { insertSubnet } from '../../../server/store/subnets.ts';
 import { addHost, useStore } from '../store/support.ts';
+import { workload } from '../workloads/support.ts';
 import { testAgent, until } from './support.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -21,7 +22,7 @@ async function useFeed(t: TestContext, options: { windowMs?: number; heartbeatMs
     return made;
   });
   const feed = createFeed({ store, clock, log: quiet, windowMs: 0, ...options });
-  t.after(() => feed.drain());
+  used.ending(() => feed.drain());
   const [a, b] = hosts;
   assert.ok(a !== undefined && b !== undefined);
   return { ...used, feed, hosts, a, b };
@@ -207,6 +208,13 @@ test('draining ends every stream and takes no new one', async (t) => {
 
 test('a large map travels compressed and is the same bytes for every stream', async (t) => {
   const { store, feed, hosts } = await useFeed(t, { hosts: 300 });
+  // The first slice of the map ends in a host without workloads, and one has text that is longer as bytes.
+  const variables = [{ name: 'GREETING', value: 'grüß dich, "Wärme" \u2028' }];
+  await store.transact('server', async (tx) => {
+    for (const [i, { id }] of hosts.entries()) {
+      await recordWorkloads(tx, id, i % 3 === 0 ? [{ ...workload(`web-${i}`, []), variables }] : []);
+    }
+  });
   const written = new Set<Buffer>();
   const agents = hosts.slice(0, 20).map((host) => {
     const agent = testAgent();

@@ -42,9 +42,9 @@ for (let seed = 1; seed <= 12; seed += 1) {
 }
 
 async function runHistory(t: TestContext, seed: number): Promise<void> {
-  const { store, clock } = await useStore(t);
+  const { store, clock, ending } = await useStore(t);
   const feed = createFeed({ store, clock, log: quiet, windowMs: seed % 3 });
-  t.after(() => feed.drain());
+  ending(() => feed.drain());
   const chance = createChance(seed);
   const saved = new Map<HostId, NetworkMap>();
   const open = new Map<HostId, Open>();

@@ -8,7 +8,8 @@ import { parseEndpoint } from '../../../shared/net/endpoint.ts';
 import { natSchema, networkMapSchema } from '../../../shared/network-map.ts';
 import { parseDomainName } from '../../../shared/workload.ts';
 import type { PublicKey } from '../../../shared/wireguard.ts';
-import { type MapRow, buildDelta, buildMap, buildRecord } from '../../../server/netmap/build.ts';
+import { type MapRow, buildDelta, buildMap, buildRecord, writeRecord } from '../../../server/netmap/build.ts';
+import { workload } from '../workloads/support.ts';
 
 const epoch = 'eabcdefghijklmnop';
 const mesh = {
@@ -32,7 +33,7 @@ function row(n: number, fields: Partial<MapRow> = {}): MapRow {
     nat: 'unknown',
     isRelay: false,
     isGone: false,
-    workloads: [],
+    workloads: '[]',
     leases: [
       { kind: 'container', family: 6, prefix: parseCidr(`fd00:0:0:${n + 1}::/64`) },
       { kind: 'container', family: 4, prefix: parseCidr(`10.210.${n}.0/24`) },
@@ -53,13 +54,15 @@ const anyRow = (n: number): fc.Arbitrary<MapRow> =>
       isRelay: fc.boolean(),
       weight: fc.nat(9),
       hasKey: fc.nat(9),
+      workloads: fc.array(fc.nat(200).map((last) => workload(`w${last}`, [`10.210.${n}.${last}`]))),
     })
-    .map(({ state, isGone, nat, isRelay, weight, hasKey }) =>
+    .map(({ state, isGone, nat, isRelay, weight, hasKey, workloads }) =>
       row(n, {
         state,
         isGone,
         nat,
         isRelay,
+        workloads: JSON.stringify(workloads),
         subnets: [{ prefix: parseCidr('192.168.7.0/24'), weight }],
         ...(hasKey === 0 ? { publicKey: null } : {}),
       }),
@@ -96,6 +99,15 @@ test('maps are ordered by id, keys stand in schema order and the schema accepts 
         map.hosts.map(({ id }) => id),
         rows.map(({ id }) => id).sort(),
       );
+    }),
+  );
+});
+
+test('a record that is written is the record that is built, to the byte', () => {
+  fc.assert(
+    fc.property(anyRow(1), (one) => {
+      const record = buildRecord(one);
+      assert.equal(writeRecord(one), record === undefined ? undefined : JSON.stringify(record));
     }),
   );
 });

@@ -53,6 +53,8 @@ export interface TestStore {
   store: Store;
   clock: TestClock;
   options: OpenStoreOptions;
+  /** What uses the store ends before it is closed, the last one first. */
+  ending: (end: () => Promise<void>) => void;
 }
 
 /** A store with the first pools, closed and removed after the test. */
@@ -61,9 +63,12 @@ export async function useStore(t: TestContext, mesh: Partial<MeshDefaults> = {})
   const file = join(temporaryDirectory(t), 'warren.db');
   const options: OpenStoreOptions = { file, clock, random: seededRandom() };
   const store = await openStore(options);
-  t.after(() => store.close());
+  const endings = [() => store.close()];
+  t.after(async () => {
+    for (const end of endings.toReversed()) await end();
+  });
   await setUpMesh(store, { ...defaults, ...mesh });
-  return { store, clock, options };
+  return { store, clock, options, ending: (end) => void endings.push(end) };
 }
 
 /** A key that no other `n` gives. */
