@@ -1,5 +1,5 @@
 /** `warren host ...` */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Call } from '../../shared/api/client.ts';
 import {
   type Host,
@@ -68,25 +68,47 @@ function registerAdd(host: Command, io: Io): void {
 }
 
 function registerSet(host: Command, io: Io): void {
-  withServerOptions(host.command('set').description('rename a host or change its tags').argument('<host>'))
+  withServerOptions(
+    host.command('set').description('rename a host, change its tags, make it a relay').argument('<host>'),
+  )
     .option('--name <name>', 'its new name')
     .option('--tag <tag>', 'its tags, in place of those it has; may be given several times', collect, [])
     .option('--no-tags', 'take all its tags away')
-    .action(async (name: string, options: ServerOptions & { name?: string; tag: string[]; tags: boolean }) => {
-      const isTagged = options.tag.length > 0;
-      if (options.name === undefined && !isTagged && options.tags) {
-        throw new WarrenError('usage-invalid', 'what shall change? give --name, --tag or --no-tags');
-      }
-      if (isTagged && !options.tags) throw new WarrenError('usage-invalid', '--tag and --no-tags exclude each other');
+    .addOption(
+      new Option('--relay <on|off>', 'whether it forwards ciphertext for pairs that cannot meet').choices([
+        'on',
+        'off',
+      ]),
+    )
+    .action(async (name: string, options: ServerOptions & SetOptions) => {
+      const body = changeOf(options);
       const call = await connect(options, io);
       const { id, version } = await findHost(call, name);
-      const body = {
-        ...(options.name !== undefined && { name: parseHostName(options.name) }),
-        ...((isTagged || !options.tags) && { tags: options.tag }),
-      };
       const changed = await call(updateHost, { params: { id }, body, ifMatch: version });
       io.output.data(changed, () => hostFields(changed, ''));
     });
+}
+
+interface SetOptions {
+  readonly name?: string;
+  readonly tag: string[];
+  /** False for `--no-tags`. */
+  readonly tags: boolean;
+  readonly relay?: 'on' | 'off';
+}
+
+/** Throws `usage-invalid` when nothing or opposite things are asked for. */
+function changeOf({ name, tag, tags, relay }: SetOptions) {
+  const isTagged = tag.length > 0;
+  if (name === undefined && !isTagged && tags && relay === undefined) {
+    throw new WarrenError('usage-invalid', 'what shall change? give --name, --tag, --no-tags or --relay');
+  }
+  if (isTagged && !tags) throw new WarrenError('usage-invalid', '--tag and --no-tags exclude each other');
+  return {
+    ...(name !== undefined && { name: parseHostName(name) }),
+    ...((isTagged || !tags) && { tags: tag }),
+    ...(relay !== undefined && { isRelay: relay === 'on' }),
+  };
 }
 
 function registerRemove(host: Command, io: Io): void {
@@ -121,7 +143,19 @@ async function subnetLines(call: Call, { id }: Host): Promise<string> {
 
 function hostTable(hosts: readonly Host[]): Table {
   return {
-    columns: ['name', 'id', 'state', 'online', 'addresses', 'container subnets', 'containers', 'tags', 'last seen'],
+    columns: [
+      'name',
+      'id',
+      'state',
+      'online',
+      'addresses',
+      'container subnets',
+      'containers',
+      'nat',
+      'relay',
+      'tags',
+      'last seen',
+    ],
     rows: hosts.map((host) => [
       host.name,
       host.id,
@@ -130,6 +164,8 @@ function hostTable(hosts: readonly Host[]): Table {
       host.addresses.join(' '),
       host.leases.join(' '),
       host.containers,
+      host.nat,
+      host.isRelay ? 'yes' : 'no',
       host.tags.join(' '),
       shortTime(host.lastSeenAt),
     ]),
@@ -147,6 +183,8 @@ function hostFields(host: Host, subnets: string): Table {
     'container subnets': host.leases.join(' '),
     ...(subnets !== '' && { 'advertised subnets': subnets }),
     endpoints: host.endpoints.join(' '),
+    nat: host.nat,
+    relay: host.isRelay ? 'yes' : 'no',
     'public key': host.publicKey,
     'key rotation': host.isRotationDue ? 'due' : 'not due',
     ephemeral: host.isEphemeral ? 'yes' : 'no',

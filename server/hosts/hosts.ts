@@ -21,17 +21,19 @@ export async function preregisterHost(
   return host;
 }
 
-/** Renames or retags. Throws `name-taken`. */
+/** Renames, retags, makes a relay or no relay. Throws `name-taken`. */
 export async function changeHost(
   tx: Tx,
   host: StoredHost,
-  change: { name?: HostName | undefined; tags?: readonly string[] | undefined },
+  change: { name?: HostName | undefined; tags?: readonly string[] | undefined; isRelay?: boolean | undefined },
 ): Promise<StoredHost> {
-  const { name = host.name, tags = host.tags } = change;
+  const { name = host.name, tags = host.tags, isRelay = host.isRelay } = change;
   if (name !== host.name) await refuseTakenName(tx, name);
-  const changed = await updateHost(tx, host.id, { name, tags });
-  if (name !== host.name && host.state === 'active') tx.touchHost(host.id);
-  tx.audit('host.update', host.id, { before: { name: host.name, tags: host.tags }, after: { name, tags } });
+  const changed = await updateHost(tx, host.id, { name, tags, isRelay });
+  const isTold = name !== host.name || isRelay !== host.isRelay;
+  if (isTold && host.state === 'active') tx.touchHost(host.id);
+  const before = { name: host.name, tags: host.tags, isRelay: host.isRelay };
+  tx.audit('host.update', host.id, { before, after: { name, tags, isRelay } });
   return changed;
 }
 

@@ -44,6 +44,8 @@ function presentRow(host: StoredHost, { leases, certificateEnd, now }: Around): 
     addresses: leases.filter((lease) => lease.kind === 'overlay').map(bareAddress),
     leases: leases.filter((lease) => lease.kind === 'container').map((lease) => lease.prefix),
     endpoints: publishedEndpoints(host),
+    nat: host.nat,
+    isRelay: host.isRelay,
     isEphemeral: host.isEphemeral,
     isOnline: now.isOnline,
     isGone: host.isGone,

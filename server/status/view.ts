@@ -39,6 +39,8 @@ function viewHost(deps: Deps, host: StoredHost): z.input<typeof hostStatusSchema
     isGone: host.isGone,
     lastSeenAt: formatMaybe(seenAt),
     appliedRevision,
+    nat: host.nat,
+    isRelay: host.isRelay,
     ...deps.live.detail(host.id),
     containers,
   };

@@ -4,6 +4,7 @@ import { hostIdSchema, hostNameSchema, tagsSchema } from '../names.ts';
 import { addressSchema } from '../net/address.ts';
 import { cidrSchema } from '../net/cidr.ts';
 import { endpointSchema } from '../net/endpoint.ts';
+import { natSchema } from '../network-map.ts';
 import { hostStateSchema } from '../protocol.ts';
 import { publicKeySchema } from '../wireguard.ts';
 import { operation, pageOf, pageQuerySchema, timeSchema } from './route.ts';
@@ -17,7 +18,12 @@ export const hostSchema = z.strictObject({
   publicKey: publicKeySchema.nullable(),
   addresses: z.array(addressSchema),
   leases: z.array(cidrSchema),
+  /** What other hosts are told, best first. */
   endpoints: z.array(endpointSchema),
+  /** What stands between the host and the others, as it found out. */
+  nat: natSchema,
+  /** True: the host forwards ciphertext for pairs that cannot meet. */
+  isRelay: z.boolean(),
   isEphemeral: z.boolean(),
   /** True while the host holds an open feed. */
   isOnline: z.boolean(),
@@ -75,11 +81,13 @@ export const updateHost = operation({
   method: 'PATCH',
   path: '/api/v1/hosts/{id}',
   access: 'operator',
-  summary: 'Rename a host or change its tags',
+  summary: 'Rename a host, change its tags, make it a relay or no relay',
   params,
   body: z
-    .strictObject({ name: hostNameSchema.optional(), tags: tagsSchema.optional() })
-    .refine((body) => body.name !== undefined || body.tags !== undefined, { error: 'give name or tags' }),
+    .strictObject({ name: hostNameSchema.optional(), tags: tagsSchema.optional(), isRelay: z.boolean().optional() })
+    .refine(({ name, tags, isRelay }) => name !== undefined || tags !== undefined || isRelay !== undefined, {
+      error: 'give name, tags or isRelay',
+    }),
   reply: hostSchema,
   isConditional: true,
 });

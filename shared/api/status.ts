@@ -1,7 +1,7 @@
 /** The mesh as a whole, and the live view of its hosts. */
 import { z } from 'zod';
 import { hostIdSchema, hostNameSchema } from '../names.ts';
-import { epochSchema, meshSettingsSchema, revisionSchema } from '../network-map.ts';
+import { epochSchema, meshSettingsSchema, natSchema, revisionSchema } from '../network-map.ts';
 import { hostStateSchema } from '../protocol.ts';
 import { operation, pageOf, pageQuerySchema, timeSchema } from './route.ts';
 import { failureSchema, peerReportSchema } from './report.ts';
@@ -38,6 +38,8 @@ export const hostStatusSchema = z.strictObject({
   isGone: z.boolean(),
   lastSeenAt: timeSchema.nullable(),
   appliedRevision: z.int().nullable(),
+  nat: natSchema,
+  isRelay: z.boolean(),
   peers: z.array(peerReportSchema),
   failures: z.array(failureSchema),
   containers: z.int(),

@@ -51,6 +51,16 @@ test('a host is pre-registered, shown by name and by id, changed and removed', a
   assert.match(gone.stderr, /no host is called 'web-2'/);
 });
 
+test('a host is made a relay and is none again; list and record say so', async () => {
+  const { name } = await server.enroll({ isPending: false });
+  const relay = await json('host', 'set', name, '--relay', 'on');
+  assert.deepEqual([relay['name'], relay['isRelay'], relay['nat']], [name, true, 'unknown']);
+  assert.match((await warren('host', 'show', name)).stdout, /^relay: +yes$/m);
+  assert.match((await warren('host', 'ls')).stdout, /\bRELAY\b/i);
+  assert.equal((await json('host', 'set', name, '--relay', 'off'))['isRelay'], false);
+  assert.match((await warren('host', 'show', name)).stdout, /^relay: +no$/m);
+});
+
 test('hosts go from pending to active, are disabled, enabled and asked for another key', async () => {
   const { name, id } = await server.enroll({ isPending: true });
   for (const [verb, state] of [

@@ -44,7 +44,8 @@ const mistakes: [string, string[], RegExp][] = [
   ['a server with a path', ['host', 'ls', '--server', 'https://127.0.0.1:1/x'], /without a path/],
   ['an unreadable key file', ['host', 'ls', '--server', 'https://127.0.0.1:1', '--key-file', '/nowhere'], /\/nowhere/],
   ['no number', ['token', 'create', '--uses', 'many'], /--uses must be a whole number from 1 to 100000/],
-  ['nothing to change', ['host', 'set', 'web-1'], /--name, --tag or --no-tags/],
+  ['nothing to change', ['host', 'set', 'web-1'], /--name, --tag, --no-tags or --relay/],
+  ['a relay that is neither on nor off', ['host', 'set', 'web-1', '--relay', 'yes'], /Allowed choices are on, off/],
   ['a prefix with host bits', ['pool', 'add', '10.1.2.3/8'], /10\.0\.0\.0\/8/],
   ['a kind that is none', ['pool', 'add', '10.0.0.0/8', '--kind', 'x'], /--kind must be one of overlay, container/],
 ];

@@ -82,7 +82,7 @@ test('every mutation leaves an audit entry that says who did it to what; no secr
   let identity = { cert: String(enrolled['certificate']), key: keyPem };
   const path = `/api/v1/hosts/${id}`;
   for (const verb of ['approve', 'disable', 'enable', 'rotate']) await mutate(`host.${verb}`, `${path}/${verb}`, {});
-  await mutate('host.update', path, { body: { tags: ['x'] } });
+  await mutate('host.update', path, { body: { tags: ['x'], isRelay: true } });
   const subnet = await mutate('subnet.create', `${path}/subnets`, { body: { prefix: '192.168.9.0/24' } });
   await mutate('subnet.update', `/api/v1/subnets/${String(subnet['id'])}`, { body: { weight: 4 } });
   await mutate('subnet.remove', `${path}/subnets/${String(subnet['id'])}`, {});

@@ -123,6 +123,35 @@ test('each thing done to a host is on record once, with who did it', async (t) =
   );
 });
 
+test('a host that becomes a relay is told to every host once, and its own reports leave it one', async (t) => {
+  const server = await startServer(t);
+  const web = await enrollAgent(server, 'web-1');
+  const db = await enrollAgent(server, 'db-1');
+  const feed = await server.open('/agent/v1/feed', { agent: db });
+  await until('it has a map', { seconds: 5 }, () => feed.frames.some(({ kind }) => kind === 'map'));
+  const set = (isRelay: boolean) => server.admin(api.updateHost, { params: { id: web.id }, body: { isRelay } });
+  const { revision } = server.deps.store.position();
+  assert.equal((await set(true)).isRelay, true);
+  assert.equal(server.deps.store.position().revision, revision + 1);
+  await set(true);
+  assert.equal(server.deps.feed.mapRevision(), revision + 1, 'nothing new, so nobody is told');
+  const toldOf = (isRelay: boolean) =>
+    feed.frames.some(
+      (frame) =>
+        frame.kind === 'delta' && frame.delta.upserts.some((one) => one.id === web.id && one.isRelay === isRelay),
+    );
+  await until('the other host knows', { seconds: 5 }, () => toldOf(true));
+  const { items } = await server.admin(listAudit, {});
+  assert.deepEqual(items.find(({ action }) => action === 'host.update')?.detail, {
+    before: { name: 'web-1', tags: [], isRelay: true },
+    after: { name: 'web-1', tags: [], isRelay: true },
+  });
+  await web.report({ nat: 'easy' });
+  assert.equal((await server.admin(api.showHost, { params: { id: web.id } })).isRelay, true);
+  assert.equal((await set(false)).isRelay, false);
+  await until('the other host knows', { seconds: 5 }, () => toldOf(false));
+});
+
 test('hosts are listed page by page, by state and by name', async (t) => {
   const server = await startServer(t);
   for (const name of ['a', 'b', 'c']) await server.admin(api.createHost, { body: { name: parseHostName(name) } });
