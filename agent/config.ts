@@ -16,6 +16,7 @@ import {
 } from '../shared/names.ts';
 import { listenPortSchema } from '../shared/api/report.ts';
 import { isMissing } from './durable.ts';
+import { type PortRange, defaultPorts, readPorts } from './relay/ports.ts';
 
 export interface AgentSettings {
   readonly instance: InstanceName;
@@ -42,6 +43,8 @@ export interface AgentSettings {
   readonly pluginSocket: string | undefined;
   /** A wireguard-go to use where the kernel has no WireGuard; undefined: the newest that is found. */
   readonly wireguardGo: string | undefined;
+  /** Where pairs of hosts send to while this host is a relay. */
+  readonly relayPorts: PortRange;
   /** True when systemd waits to be told that the agent is up (Type=notify). */
   readonly isNotifyWanted: boolean;
 }
@@ -68,6 +71,15 @@ const networkNameSchema = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, { error: "use 1 to 64 letters, digits, '_', '.' and '-'" });
 
+/** `first-last`: two ports for each pair. */
+const relayPortsSchema = z
+  .string()
+  .regex(/^[1-9]\d{3,4}-[1-9]\d{3,4}$/, { error: 'write it like 51900-52923, with ports from 1024 on' })
+  .transform(readPorts)
+  .refine(({ first, last }) => first >= 1024 && last <= 65_535 && last > first && last - first < 8192, {
+    error: 'give 2 to 8192 ports between 1024 and 65535, the lower one first',
+  });
+
 const keySchemas = {
   instance: instanceNameSchema,
   stateDir: pathSchema,
@@ -83,6 +95,7 @@ const keySchemas = {
   docker: dockerSchema,
   dockerNetwork: networkNameSchema,
   pluginSocket: offOrPathSchema,
+  relayPorts: relayPortsSchema,
 } as const;
 type Key = keyof typeof keySchemas;
 type Values = { -readonly [K in Key]?: z.infer<(typeof keySchemas)[K]> | undefined };
@@ -102,6 +115,7 @@ const variables: Readonly<Record<Key, string>> = {
   docker: 'WARREN_DOCKER',
   dockerNetwork: 'WARREN_DOCKER_NETWORK',
   pluginSocket: 'WARREN_PLUGIN_SOCKET',
+  relayPorts: 'WARREN_RELAY_PORTS',
 };
 
 export interface ConfigSources {
@@ -149,6 +163,7 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     dockerSocket: dockerSocketOf(values.docker),
     dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
+    relayPorts: values.relayPorts ?? defaultPorts,
   };
 }
 

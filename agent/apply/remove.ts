@@ -4,7 +4,7 @@
  */
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { ObservedLink } from '../plan/observed.ts';
-import { type HostSettings, linkMark } from '../plan/settings.ts';
+import { type HostSettings, linkMark, relayTableName } from '../plan/settings.ts';
 import { ipv4Forward, ipv6Forward } from '../plan/sysctls.ts';
 import { runBatch, showLinks } from '../system/ip.ts';
 import { removeIptables } from '../system/iptables.ts';
@@ -39,6 +39,8 @@ export async function removeAll(
   });
   await attempt(() => removeTable(system, settings.tableName));
   await attempt(() => removeTable(system, settings.tableName, 'bridge'));
+  await attempt(() => removeTable(system, relayTableName(settings.tableName), 'ip'));
+  await attempt(() => removeTable(system, relayTableName(settings.tableName), 'ip6'));
   await attempt(() => removeIptables(system, linkMark(settings)));
   await attempt(() => restoreSysctls(system, links, settings, previousSysctls, notes));
   if (problems.length > 0)

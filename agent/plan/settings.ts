@@ -71,3 +71,6 @@ export const routeProtocol = 86;
 export const linkMark = (settings: Pick<HostSettings, 'selfId'>): string => `warren:${settings.selfId}`;
 
 export const vethName = (id: string): string => `wv${id}`;
+
+/** The table of a relay, in families ip and ip6; it is another one because its elements change by the second. */
+export const relayTableName = (tableName: string): string => `${tableName}-relay`;

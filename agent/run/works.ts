@@ -20,6 +20,7 @@ import { startNameRoom } from './names.ts';
 import { createNews } from './news.ts';
 import { startPasses } from './passes.ts';
 import { type Paths, startPaths } from './paths.ts';
+import { startRelaying } from './relay.ts';
 
 export interface Works {
   readonly reconciler: Reconciler;
@@ -38,13 +39,17 @@ export function startWorks(context: Context): Works {
   const reconciler: Reconciler = startPasses(
     context,
     { docker: () => docker, names: () => names, paths: () => paths },
-    () => news.look(),
+    () => {
+      relaying.look();
+      news.look();
+    },
   );
   const paths = startPaths(
     context,
     () => reconciler,
     () => news.look(),
   );
+  const relaying = startRelaying(context, paths);
   const docker: Docker = startDockerRoom(context, reconciler, () => {
     reconciler.wake();
     news.look();
@@ -64,11 +69,17 @@ export function startWorks(context: Context): Works {
     engine: () => docker.engine(),
   });
   const bridged = { faults: () => engineMembersOf(context, docker).faults };
-  const account = createAccount(context, reconciler, [docker, bridged, plugin, names], docker, () => paths.outside());
+  const account = createAccount(context, reconciler, [docker, bridged, plugin, names, relaying], docker, () =>
+    paths.outside(),
+  );
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));
-  const heard = listen(context, { reconciler, news, renewal: () => renewal, reporter: () => reporter });
+  const wake = (): void => {
+    relaying.stand();
+    reconciler.wake();
+  };
+  const heard = listen(context, { reconciler: { wake }, news, renewal: () => renewal, reporter: () => reporter });
   const stream = openStream({ link, clock, log, map: membership.map(), ...heard });
   const { onRefused } = heard;
   const hostCount = (): number => membership.map()?.hosts.length ?? 0;
@@ -93,6 +104,7 @@ export function startWorks(context: Context): Works {
     await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
     // After the last pass, which would have it listen again.
     names.stop();
+    await relaying.stop();
     paths.stop();
     await membership.saved();
   };

@@ -1,7 +1,7 @@
 /**
- * nftables: a table in family inet and one in family bridge, each replaced as a whole in one transaction. What nft prints differs from what it was
- * given, and between its versions, so the table carries a seal: a comment with the digest of the rules it was made of
- * and the digest of how nft lists it. A listing that does not match its seal was altered by somebody.
+ * nftables: tables that are ours as a whole, replaced in one transaction. What nft prints differs from what it was given,
+ * and between its versions, so a table carries a seal: a comment with the digest of the rules it was made of and the
+ * digest of how nft lists it. A listing that does not match its seal was altered by somebody.
  */
 import { z } from 'zod';
 import { WarrenError } from '../../shared/errors.ts';
@@ -11,11 +11,14 @@ import type { System } from './run.ts';
 
 const listingSchema = z.object({ nftables: z.array(z.record(z.string(), z.unknown())) });
 
-export type TableFamily = 'inet' | 'bridge';
+export type TableFamily = 'inet' | 'bridge' | 'ip' | 'ip6';
 
 export async function showTable(system: System, name: string, family: TableFamily = 'inet'): Promise<ObservedTable> {
   const listing = await listTable(system, name, family);
-  if (listing === undefined) return { kind: 'missing' };
+  return listing === undefined ? { kind: 'missing' } : checkSeal(listing);
+}
+
+export function checkSeal(listing: Pick<Listing, 'seal' | 'digest'>): ObservedTable {
   const seal = /^warren:([0-9a-f]{16}):([0-9a-f]{16})$/.exec(listing.seal ?? '');
   const digest = seal?.[1];
   return digest !== undefined && seal?.[2] === listing.digest ? { kind: 'sealed', digest } : { kind: 'altered' };
@@ -29,6 +32,11 @@ export async function replaceTable(
   const { family, name, text, digest } = table;
   const input = `table ${family} ${name} {\n}\ndelete table ${family} ${name}\ntable ${family} ${name} {\n${text}\n  chain seal {\n  }\n}\n`;
   await system.run({ argv: ['nft', '-f', '-'], input });
+  await sealTable(system, name, family, digest);
+}
+
+/** Needs a chain `seal`. */
+export async function sealTable(system: System, name: string, family: TableFamily, digest: string): Promise<void> {
   const listing = await listTable(system, name, family);
   if (listing === undefined) throw new WarrenError('command-failed', `table ${name} vanished while it was made`);
   const seal = `add rule ${family} ${name} seal return comment "warren:${digest}:${listing.digest}"\n`;
@@ -43,25 +51,28 @@ export async function removeTable(system: System, name: string, family: TableFam
   });
 }
 
-interface Listing {
+export interface Listing {
+  /** Of all but the seal, and in families ip and ip6 but for the elements of maps, which come and go there. */
   readonly digest: string;
   readonly seal: string | undefined;
+  readonly items: readonly Readonly<Record<string, unknown>>[];
 }
 
-async function listTable(system: System, name: string, family: TableFamily): Promise<Listing | undefined> {
+/** Undefined where there is none. */
+export async function listTable(system: System, name: string, family: TableFamily): Promise<Listing | undefined> {
   const { stdout, stderr, exitCode } = await system.run({
     argv: ['nft', '-j', 'list', 'table', family, name],
     okCodes: [0, 1],
   });
-  if (exitCode === 0) return parseListing(stdout);
+  if (exitCode === 0) return parseListing(stdout, family === 'ip' || family === 'ip6');
   if (/No such file or directory/.test(stderr)) return undefined;
   throw new WarrenError('command-failed', `'nft -j list table ${family} ${name}' failed: ${stderr.trim()}`);
 }
 
-export function parseListing(json: string): Listing {
+export function parseListing(json: string, isChanging = false): Listing {
   const parsed = listingSchema.safeParse(JSON.parse(json));
   if (!parsed.success) throw new WarrenError('command-failed', "'nft -j list table' printed something unknown");
-  const kept: unknown[] = [];
+  const kept: Record<string, unknown>[] = [];
   let seal: string | undefined;
   for (const item of parsed.data.nftables) {
     if ('metainfo' in item) continue;
@@ -69,10 +80,14 @@ export function parseListing(json: string): Listing {
     if (rule?.chain === 'seal' && typeof rule.comment === 'string' && seal === undefined) seal = rule.comment;
     else kept.push(item);
   }
-  return { digest: digestOf(JSON.stringify(kept, withoutVolatile)), seal };
+  const volatile = isChanging ? withoutElements : withoutVolatile;
+  return { digest: digestOf(JSON.stringify(kept, volatile)), seal, items: kept };
 }
 
 /** Handles and counters change without anybody altering a rule. */
 function withoutVolatile(key: string, value: unknown): unknown {
   return key === 'handle' || key === 'packets' || key === 'bytes' ? undefined : value;
 }
+
+const withoutElements = (key: string, value: unknown): unknown =>
+  key === 'elem' ? undefined : withoutVolatile(key, value);

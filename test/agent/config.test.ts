@@ -79,3 +79,12 @@ test('a file that is named must be there, and must be YAML', () => {
   assert.match(problem({ flags: { config: file('a: [') }, env: {} }), /agent\.yaml:1/);
   assert.match(problem({ flags: { config: file('- a\n') }, env: {} }), /write 'key: value' lines/);
 });
+
+test("a relay's ports are a range that can be had, or the setting is refused with its name", () => {
+  const portsOf = (given?: string) => loadSettings({ env: { WARREN_RELAY_PORTS: given } }).relayPorts;
+  assert.deepEqual(portsOf(), { first: 51_900, last: 52_923 });
+  assert.deepEqual(portsOf('40000-40001'), { first: 40_000, last: 40_001 });
+  for (const wrong of ['80-90', '51900', '52000-51900', '60000-70000', '2000-60000', '51900-51900']) {
+    assert.match(problem({ env: { WARREN_RELAY_PORTS: wrong } }), /WARREN_RELAY_PORTS: /, wrong);
+  }
+});

@@ -117,6 +117,7 @@ export class SimulatedHost {
       subnetEnvFile: join(this.#directory, this.name, 'subnet.env'),
       wireguardGo: undefined,
       pluginSocket: undefined,
+      relayPorts: { first: 51_900, last: 52_923 },
       isDnsServed: false,
       resolvConfFile: '/nowhere/resolv.conf',
       dockerSocket: undefined,

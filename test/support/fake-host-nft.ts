@@ -34,9 +34,9 @@ export class FakeNft {
     for (let i = 0; i < lines.length; i += 1) {
       const line = lines[i] ?? '';
       last = line;
-      const opened = /^table (?:inet )?((?:bridge )?\S+) \{$/.exec(line);
-      const deleted = /^delete table (?:inet )?((?:bridge )?\S+)$/.exec(line);
-      const added = /^add rule (?:inet )?((?:bridge )?\S+) (\S+) (.+?)(?: comment "([^"]*)")?$/.exec(line);
+      const opened = /^table (?:inet )?((?:bridge |ip6? )?\S+) \{$/.exec(line);
+      const deleted = /^delete table (?:inet )?((?:bridge |ip6? )?\S+)$/.exec(line);
+      const added = /^add rule (?:inet )?((?:bridge |ip6? )?\S+) (\S+) (.+?)(?: comment "([^"]*)")?$/.exec(line);
       if (opened !== null) {
         const end = lines.indexOf('}', i);
         this.#open(opened[1] ?? '', lines.slice(i + 1, end));

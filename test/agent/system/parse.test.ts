@@ -99,7 +99,7 @@ test('a listing of nft is the same with other handles and counters, and another 
         ],
       }),
     );
-  assert.deepEqual(listing(1, 0, 'drop'), listing(7, 99, 'drop'));
+  assert.equal(listing(1, 0, 'drop').digest, listing(7, 99, 'drop').digest);
   assert.notEqual(listing(1, 0, 'drop').digest, listing(1, 0, 'accept').digest);
   assert.equal(listing(1, 0, 'drop').seal, 'warren:a:b');
 });
