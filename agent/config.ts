@@ -49,6 +49,9 @@ export interface AgentSettings {
   readonly isNotifyWanted: boolean;
 }
 
+/** Two instances on one machine must not give their veths the same names. */
+export const seedOf = (agent: AgentSettings): string => `${agent.instance}/${agent.bridgeName}`;
+
 const logLevelSchema = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
 type LogLevel = z.infer<typeof logLevelSchema>;
 

@@ -9,6 +9,7 @@ import { leaveEngine } from './docker/leave.ts';
 import { removeDurably } from './durable.ts';
 import type { Left } from './local/api.ts';
 import type { HostSettings } from './plan/settings.ts';
+import { endStandIn } from './plugin/end-stand-in.ts';
 import { type HostFile, type State, notEnrolled } from './state.ts';
 import type { System } from './system/run.ts';
 import { type ServerLink, createLink } from './transport.ts';
@@ -45,6 +46,7 @@ export async function leaveWithoutAgent(
   state: State,
   isPurge: boolean,
 ): Promise<Left> {
+  await endStandIn(agent);
   const host = await state.readHost().catch((error: unknown) => {
     if (isPurge) return undefined;
     throw error;
@@ -79,9 +81,6 @@ export async function hostSettings(agent: AgentSettings, host: HostFile, state: 
     ...(agent.wireguardGo === undefined ? {} : { wireguardGo: agent.wireguardGo }),
   };
 }
-
-/** Two instances on one machine must not give their veths the same names. */
-export const seedOf = (agent: AgentSettings): string => `${agent.instance}/${agent.bridgeName}`;
 
 async function tellServer(link: ServerLink, hostId: string): Promise<string[]> {
   try {

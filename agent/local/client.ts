@@ -1,7 +1,7 @@
 /** Calls the running agent over its unix socket. */
-import { request } from 'node:http';
 import type { z } from 'zod';
 import { WarrenError, isErrorCode } from '../../shared/errors.ts';
+import { type SocketReply, askSocket } from '../unix-socket.ts';
 import { type LocalCall, type LocalCalls, localCalls } from './api.ts';
 import { socketPath } from './server.ts';
 
@@ -22,19 +22,12 @@ export function createAgentCall(runDir: string): CallAgent {
   };
 }
 
-function post(path: string, url: string, body: string): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const call = request({ socketPath: path, path: url, method: 'POST' }, (reply) => {
-      let text = '';
-      reply.setEncoding('utf8');
-      reply.on('data', (chunk: string) => (text += chunk));
-      reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body: text }));
-      reply.on('error', (error) => reject(explain(error, path)));
-    });
-    call.on('error', (error) => reject(explain(error, path)));
-    call.setTimeout(120_000, () => call.destroy(new WarrenError('timeout', 'the agent did not answer within 120 s')));
-    call.end(body);
-  });
+async function post(path: string, url: string, body: string): Promise<SocketReply> {
+  try {
+    return await askSocket(path, url, body, 120_000);
+  } catch (error) {
+    throw explain(error as NodeJS.ErrnoException, path);
+  }
 }
 
 function explain(error: NodeJS.ErrnoException, path: string): WarrenError {

@@ -4,11 +4,11 @@
  */
 import { chmod, rm } from 'node:fs/promises';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import { makePrivateDirectory } from '../durable.ts';
+import { closeServer, isAnswered, listenAt, parseBody, readBody } from '../unix-socket.ts';
 import { type LocalCall, type LocalHandlers, localCalls } from './api.ts';
 import { inTurn } from './turn.ts';
 
@@ -20,7 +20,7 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-const maxBodyBytes = 64 * 1024;
+const maxBodyKib = 64;
 
 /** Throws `agent-running` when another agent listens there. */
 export async function listenLocally(runDir: string, log: Logger): Promise<LocalServer> {
@@ -38,46 +38,27 @@ export async function listenLocally(runDir: string, log: Logger): Promise<LocalS
   await inTurn(`${path}.turn`, async () => {
     await clearStaleSocket(path);
     await listen(server, path);
-    await chmod(path, 0o600);
   });
   return {
     serve: (given) => {
       handlers = given;
     },
-    close: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      await closed;
-    },
+    close: () => closeServer(server),
   };
 }
 
 /** A dead agent's socket stays behind and would keep everybody from listening. */
 async function clearStaleSocket(path: string): Promise<void> {
-  if (await isAlive(path)) throw running(path);
+  if (await isAnswered(path)) throw running(path);
   await rm(path, { force: true });
 }
 
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: NodeJS.ErrnoException): void => reject(error.code === 'EADDRINUSE' ? running(path) : error);
-    server.once('error', refuse);
-    server.listen(path, () => {
-      server.off('error', refuse);
-      resolve();
-    });
-  });
+async function listen(server: Server, path: string): Promise<void> {
+  try {
+    await listenAt(server, path);
+  } catch (error) {
+    throw error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' ? running(path) : error;
+  }
 }
 
 async function answer(
@@ -97,7 +78,7 @@ async function answer(
 async function handle(request: IncomingMessage, handlers: LocalHandlers | undefined): Promise<unknown> {
   const name = /^\/v1\/([a-z]+)$/.exec(request.url ?? '')?.[1] ?? '';
   if (request.method !== 'POST' || !isCall(name)) throw new WarrenError('not-found', 'the agent has no such call');
-  const parsed = localCalls[name].body.safeParse(await readJson(request));
+  const parsed = localCalls[name].body.safeParse(parseBody(await readBody(request, maxBodyKib)));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const field = issue?.path.join('/') ?? '';
@@ -109,20 +90,6 @@ async function handle(request: IncomingMessage, handlers: LocalHandlers | undefi
 }
 
 const isCall = (name: string): name is LocalCall => Object.hasOwn(localCalls, name);
-
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  let text = '';
-  request.setEncoding('utf8');
-  for await (const chunk of request as AsyncIterable<string>) {
-    text += chunk;
-    if (text.length > maxBodyBytes) throw new WarrenError('body-too-large', 'the body is longer than 64 KiB');
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new WarrenError('request-invalid', 'the body is not JSON', { cause });
-  }
-}
 
 function send(reply: ServerResponse, status: number, value: unknown): void {
   reply.writeHead(status, { 'content-type': 'application/json', connection: 'close' });

@@ -26,7 +26,7 @@ export interface IpamDriver {
 
 export interface IpamParts {
   readonly book: PluginBook;
-  readonly slots: Slots;
+  readonly slots: Pick<Slots, 'take' | 'settle' | 'isEngines'>;
   /** This host's leases, one per family at most. */
   readonly leases: () => readonly Cidr[];
 }
@@ -104,7 +104,7 @@ function ownSlot(page: Page, leases: readonly Cidr[], wanted: Address): number |
   return slotsInUse(page, leases).find((one) => one === slot);
 }
 
-function takeThis(slots: Slots, leases: readonly Cidr[], wanted: Address): number {
+function takeThis(slots: IpamParts['slots'], leases: readonly Cidr[], wanted: Address): number {
   const slot = slotOf(leases, wanted);
   if (slot !== undefined && isSlotWithin(leases, slot) && slots.isEngines(leases, slot)) {
     throw new WarrenError(
@@ -119,7 +119,7 @@ function takeThis(slots: Slots, leases: readonly Cidr[], wanted: Address): numbe
   );
 }
 
-function takeAny(slots: Slots, leases: readonly Cidr[], { lease, part }: Pool): number {
+function takeAny(slots: IpamParts['slots'], leases: readonly Cidr[], { lease, part }: Pool): number {
   if (part === lease) return slots.take(leases);
   const { first, last } = cidrRange(part);
   const base = cidrRange(lease).first;

@@ -45,7 +45,7 @@ export interface JoinAnswer {
 
 export interface NetworkParts {
   readonly book: PluginBook;
-  readonly slots: Slots;
+  readonly slots: Pick<Slots, 'take' | 'settle' | 'isEngines'>;
   readonly leases: () => readonly Cidr[];
   readonly links: PortLinks;
 }

@@ -3,7 +3,6 @@
  * They are answered from the saved map and book, so they work without the server. Nothing here ever asks the engine while
  * the engine waits for an answer.
  */
-import { basename } from 'node:path';
 import type { Logger } from 'pino';
 import { WarrenError } from '../../shared/errors.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
@@ -18,11 +17,13 @@ import { createIpamDriver } from './ipam.ts';
 import { type PortPlace, createPortLinks, portNames } from './links.ts';
 import { createMethods } from './methods.ts';
 import { createNetworkDriver } from './network.ts';
+import type { Place } from './place.ts';
+import { driverName } from './settings.ts';
 import { type PluginServer, servePlugin } from './server.ts';
 
 export interface PluginParts {
   /** Undefined: no drivers are served. */
-  readonly socketPath: string | undefined;
+  readonly place: Place | undefined;
   readonly book: PluginBook;
   readonly slots: Slots;
   readonly leases: () => readonly Cidr[];
@@ -36,13 +37,13 @@ export interface PluginParts {
 }
 
 export function startPlugin(parts: PluginParts): PluginServer {
-  const { socketPath, book, slots, leases, system, clock, log, seed, reconciler, engine } = parts;
-  if (socketPath === undefined) return { faults: () => [], stop: () => Promise.resolve() };
+  const { place, book, slots, leases, system, clock, log, seed, reconciler, engine } = parts;
+  if (place === undefined) return { faults: () => [], stop: () => Promise.resolve() };
   const links = createPortLinks(system, seed, () => placeOf(reconciler));
   const network = createNetworkDriver({ book, slots, leases, links });
   const ipam = createIpamDriver({ book, slots, leases });
-  const name = driverName(socketPath);
-  const server = servePlugin({ path: socketPath, methods: createMethods(name, network, ipam), clock, log });
+  const name = driverName(place.path);
+  const server = servePlugin({ place, methods: createMethods(name, network, ipam), clock, log });
   const collector = startCollector({ name, book, links, clock, log, engine });
   return {
     faults: () => server.faults(),
@@ -52,9 +53,6 @@ export function startPlugin(parts: PluginParts): PluginServer {
     },
   };
 }
-
-/** The engine calls a driver by its socket's name. */
-export const driverName = (socketPath: string): string => basename(socketPath, '.sock');
 
 /** Host ends of the links of all endpoints, whether they are there or not. */
 export function portsOf(book: PluginBook, seed: string): string[] {

@@ -8,7 +8,7 @@ import { attachRequestSchema } from '../attach/request.ts';
 import { parseTarget } from '../attach/target.ts';
 import type { Wanted } from '../bridged/book.ts';
 import { createMemberCalls } from '../bridged/calls.ts';
-import { seedOf } from '../leave.ts';
+import { seedOf } from '../config.ts';
 import type { LocalHandlers } from '../local/api.ts';
 import type { Reconciler } from '../reconcile.ts';
 import type { Context } from './context.ts';

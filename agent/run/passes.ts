@@ -7,7 +7,7 @@ import { specsOf } from '../attach/spec.ts';
 import { attachedWorkloads } from '../attach/workloads.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Names } from '../names/room.ts';
-import { seedOf } from '../leave.ts';
+import { seedOf } from '../config.ts';
 import type { Step } from '../plan/step.ts';
 import { portsOf } from '../plugin/start.ts';
 import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';

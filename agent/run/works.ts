@@ -3,7 +3,8 @@
  * keeps keys and certificate. Each knows only its callbacks; what calls what is said here and nowhere else.
  */
 import type { ReportBody } from '../../shared/api/report.ts';
-import { seedOf } from '../leave.ts';
+import { seedOf } from '../config.ts';
+import { pluginPlace } from '../plugin/settings.ts';
 import { startPlugin } from '../plugin/start.ts';
 import type { Names } from '../names/room.ts';
 import type { Reconciler } from '../reconcile.ts';
@@ -62,7 +63,7 @@ export function startWorks(context: Context): Works {
   workloads.put('static', context.statics.workloads());
   const plugin = startPlugin({
     ...context,
-    socketPath: context.agent.pluginSocket,
+    place: pluginPlace(context.agent),
     book: context.plugin,
     seed: seedOf(context.agent),
     reconciler,

@@ -5,6 +5,7 @@
  */
 import { constants } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { execa } from 'execa';
 import { WarrenError } from '../../shared/errors.ts';
 import { exchange } from './exchange.ts';
@@ -44,13 +45,18 @@ export interface System {
   readText(path: string): Promise<string | undefined>;
   /** Calls `onLine` for each line a long-lived program prints; restarts it with back-off when it dies. */
   watch(argv: Argv, onLine: (line: string) => void): Watch;
+  /**
+   * Starts `argv` when this process has ended, however that came about. Until then another process waits for it, whose id,
+   * the one of the process group of both, goes to `onPid`; `stop` ends that one.
+   */
+  whenEnded(argv: Argv, onPid: (pid: number) => void): Watch;
   fileExists(path: string): Promise<boolean>;
   /** Says `text` to a daemon's unix socket and answers its reply up to an empty line. Throws `unreachable`. */
   exchange(socketPath: string, text: string): Promise<string>;
 }
 
 export function createSystem(): System {
-  return { run, readSysctl, writeSysctl, readText, watch, fileExists, exchange };
+  return { run, readSysctl, writeSysctl, readText, watch, whenEnded, fileExists, exchange };
 }
 
 /** Names are literals already, but `wg` must not even try the resolver; `wireguard-go` must stay silent. */
@@ -100,6 +106,32 @@ async function watchOnce([file, ...args]: Argv, onLine: (line: string) => void, 
   } catch {
     // A child that dies or is stopped ends the iteration with an error; whoever keeps watching restarts it.
   }
+  await child;
+}
+
+function whenEnded(argv: Argv, onPid: (pid: number) => void): Watch {
+  return keepWatching(
+    (_, signal) => waitBehind(argv, onPid, signal),
+    () => undefined,
+  );
+}
+
+/**
+ * xargs reads until its input ends, which is when the last process that has the other end is gone: this one. Nothing else
+ * that is everywhere becomes another program then, needs no shell, and takes a megabyte meanwhile.
+ */
+async function waitBehind(argv: Argv, onPid: (pid: number) => void, signal: AbortSignal): Promise<void> {
+  const child = execa('xargs', argv, {
+    reject: false,
+    buffer: false,
+    detached: true,
+    cleanup: false,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    cancelSignal: signal,
+  });
+  child.unref();
+  if (child.stdin instanceof Socket) child.stdin.unref();
+  if (child.pid !== undefined) onPid(child.pid);
   await child;
 }
 

@@ -2,6 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readIfThere } from '../../agent/durable.ts';
+import { isAnswered } from '../../agent/unix-socket.ts';
+import { patience } from '../support/lab-config.ts';
+import { pidsInside } from '../support/namespace.ts';
 import { type DockerContainer, type LabDocker, image, inspect, makeDocker } from '../support/lab-docker.ts';
 import type { LabHost } from '../support/lab-host.ts';
 import { type Lab, openLab } from '../support/lab.ts';
@@ -50,6 +55,20 @@ async function run(i: number, name: string, ...args: string[]): Promise<DockerCo
   ]);
   return inspect(engine, name);
 }
+
+/** Throws when it takes so long that it must have waited for a driver that does not answer. */
+const soon = async <T>(work: Promise<T>): Promise<T> => {
+  const late = new AbortController();
+  const error = new Error('it waited for the agent');
+  try {
+    return await Promise.race([
+      work,
+      delay(13_000 * patience, undefined, { signal: late.signal }).then(() => Promise.reject(error)),
+    ]);
+  } finally {
+    late.abort();
+  }
+};
 
 const reaches = (from: DockerContainer, to: DockerContainer) =>
   until(`${from.name} reaches ${to.name}`, { seconds: 15 }, async () => {
@@ -114,7 +133,26 @@ test('a container of the driver has a name on the mesh, and is in the segment of
   });
 });
 
-test('when all is removed nothing is left, and the socket is gone with the agent', async () => {
+test('while the agent is away the engine starts, stops and removes without waiting, and is told who is missing', async () => {
+  const { host, engine } = at(0);
+  await host.stopAgent('SIGKILL');
+  await until('somebody stands in for the agent', { seconds: 10 }, () =>
+    isAnswered(join(engine.pluginDir, 'warren.sock')),
+  );
+  // Docker waits 15 s for each call that nobody answers, and each of these makes several.
+  await soon(engine.docker(['rm', '-f', 'three']));
+  await soon(engine.docker(['network', 'create', '-d', 'warren', '--ipam-driver', 'warren', 'brief']));
+  await soon(engine.docker(['network', 'rm', 'brief']));
+  await soon(engine.stop());
+  await soon(engine.start());
+  await assert.rejects(soon(run(0, 'five')), /the Warren agent is not running/);
+  await host.startAgent();
+  await host.waitUntil('ready');
+  await engine.docker(['start', 'one', 'five']);
+  for (const name of ['one', 'five']) await reaches(await inspect(engine, name), await inspect(at(1).engine, 'two'));
+});
+
+test('when all is removed nothing is left, and a host that leaves has no socket and nobody who stands in', async () => {
   for (const i of [0, 1]) {
     const { host, engine } = at(i);
     const { stdout } = await engine.docker(['ps', '-aq']);
@@ -122,7 +160,15 @@ test('when all is removed nothing is left, and the socket is gone with the agent
     await engine.docker(['network', 'rm', ...(i === 0 ? ['mesh', 'blue'] : ['mesh'])]);
     assert.equal(await book(i), '{"format":1,"networks":[],"endpoints":[],"reserved":[]}');
     assert.equal(await ports(i), '');
-    await host.stopAgent();
+    // One leaves by its agent, the other without one.
+    if (i === 1) await host.stopAgent();
+    await host.warren(['leave']);
     assert.equal(existsSync(join(engine.pluginDir, 'warren.sock')), false);
+    await until('no process is left', { seconds: 10 }, async () => {
+      const processes = await Promise.all(
+        pidsInside([host.namespace]).map((pid) => readIfThere(`/proc/${pid}/cmdline`)),
+      );
+      return !processes.some((text) => text?.includes('--drivers-only'));
+    });
   }
 });

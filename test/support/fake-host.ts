@@ -101,6 +101,7 @@ export class FakeHost {
       readText: (path) => Promise.resolve(this.files.get(path)),
       fileExists: (path) => Promise.resolve(this.files.has(path)),
       exchange: (path) => Promise.reject(new WarrenError('unreachable', `nobody listens on ${path}`)),
+      whenEnded: () => ({ stop: () => undefined }),
       watch: (argv, onLine) => {
         const watcher = { tool: argv[0], onLine };
         this.#watchers.add(watcher);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -9,14 +9,17 @@ import { systemClock } from '../../../agent/clock.ts';
 import type { Method } from '../../../agent/plugin/methods.ts';
 import { type PluginServer, servePlugin } from '../../../agent/plugin/server.ts';
 import { WarrenError } from '../../../shared/errors.ts';
+import { ask } from './support.ts';
 import { until } from '../../support/wait.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'warren-plugin-'));
 after(() => rmSync(dir, { recursive: true }));
 
+const placeAt = (path: string) => ({ path, turnPath: join(dir, 'turn'), owner: dir });
+
 const serve = (path: string): PluginServer =>
   servePlugin({
-    path,
+    place: placeAt(path),
     clock: systemClock,
     log: pino({ level: 'silent' }),
     methods: new Map<string, Method>([
@@ -27,26 +30,6 @@ const serve = (path: string): PluginServer =>
     ]),
   });
 
-interface Answer {
-  status: number;
-  type: string | undefined;
-  body: string;
-}
-
-/** As moby does: no content type, and no body at all for some calls. */
-function ask(socketPath: string, method: string, body = '', verb = 'POST'): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path: `/${method}`, method: verb, agent: false }, (reply) => {
-      let text = '';
-      reply.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      reply.on('end', () =>
-        resolve({ status: reply.statusCode ?? 0, type: reply.headers['content-type'], body: text }),
-      );
-    });
-    call.on('error', reject);
-    call.end(body);
-  });
-}
 const isServed = (path: string) =>
   until(
     'the drivers are served',
@@ -76,7 +59,7 @@ test('an answer has the type and the error key that each driver of the engine re
   assert.deepEqual(JSON.parse((await ask(path, 'NetworkDriver.Fail', 'null')).body), { Err: 'no lease' });
   assert.deepEqual(JSON.parse((await ask(path, 'NetworkDriver.Echo', '{"a":1}')).body), { a: 1 });
   assert.match((await ask(path, 'NetworkDriver.Echo', '{')).body, /not JSON/);
-  assert.match((await ask(path, 'NetworkDriver.Echo', `"${'x'.repeat(1_100_000)}"`)).body, /longer than 1 MiB/);
+  assert.match((await ask(path, 'NetworkDriver.Echo', `"${'x'.repeat(1_100_000)}"`)).body, /longer than 1024 KiB/);
   assert.equal((await ask(path, 'NetworkDriver.GwAllocCheck', '{}')).status, 404);
   assert.equal((await ask(path, 'Plugin.Activate', '', 'GET')).status, 404);
   await server.stop();

@@ -1,5 +1,6 @@
 /** One host's drivers over a fake kernel, which may be killed and started again between any two calls. */
 import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { createSlots } from '../../../agent/attach/slots.ts';
 import { type PluginBook, openPluginBook, slotsInUse } from '../../../agent/plugin/book.ts';
 import { createIpamDriver } from '../../../agent/plugin/ipam.ts';
@@ -76,4 +77,25 @@ export function readRecording(engine: string): Recorded[] {
   const text = readFileSync(new URL(`recorded/docker-${engine}.jsonl`, import.meta.url), 'utf8');
   const lines = text.trim().split('\n');
   return lines.map((line) => JSON.parse(line) as Recorded).filter(({ note }) => note === undefined);
+}
+
+export interface Answer {
+  status: number;
+  type: string | undefined;
+  body: string;
+}
+
+/** As moby does: no content type, and no body at all for some calls. */
+export function ask(socketPath: string, method: string, body = '', verb = 'POST'): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path: `/${method}`, method: verb, agent: false }, (reply) => {
+      let text = '';
+      reply.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      reply.on('end', () =>
+        resolve({ status: reply.statusCode ?? 0, type: reply.headers['content-type'], body: text }),
+      );
+    });
+    call.on('error', reject);
+    call.end(body);
+  });
 }
