@@ -38,7 +38,9 @@ export async function apply(system: System, settings: HostSettings, steps: reado
     attempted.push(...possible);
     for (const failure of await applyGroup(system, settings, possible)) {
       failures.push(failure);
-      if (creations.has(failure.step.kind)) missing.add(stepSubject(failure.step));
+      const subject = stepSubject(failure.step);
+      if (creations.has(failure.step.kind)) missing.add(subject);
+      if (failure.step.kind === 'bridge-vlans') missing.add(vlansOf(subject));
     }
   }
   const failed = new Set(failures.map((failure) => failure.step));
@@ -70,6 +72,10 @@ const executors: Readonly<Record<Step['kind'], Executor>> = {
   'peer-set': 'peers',
   'peer-endpoint': 'peers',
   'peer-remove': 'peers',
+  'bridge-vlans': 'attachments',
+  'port-vlan': 'attachments',
+  'vlan-create': 'attachments',
+  'dummy-create': 'attachments',
   'attachment-create': 'attachments',
   'attachment-set': 'attachments',
   'card-create': 'attachments',
@@ -140,7 +146,11 @@ const creations: ReadonlySet<Step['kind']> = new Set([
   'bridge-create',
   'segment-bridge-create',
   'vxlan-create',
+  'vlan-create',
 ]);
+
+/** No name of a link. */
+const vlansOf = (bridgeName: string): string => `${bridgeName} VLANs`;
 
 function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
   switch (step.kind) {
@@ -153,20 +163,25 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
     case 'segment-bridge-create':
     case 'link-remove':
     case 'attachment-set':
-    case 'card-create':
+    case 'dummy-create':
+    case 'vlan-create':
     case 'card-remove':
     case 'card-move':
     case 'card-return':
     case 'card-settle':
       return false;
     case 'attachment-create':
-      return missing.has(step.bridgeName);
+      return missing.has(step.bridgeName) || (step.vlan !== undefined && missing.has(vlansOf(step.bridgeName)));
+    case 'card-create':
+      return missing.has(step.card);
     case 'vxlan-create':
       return missing.has(step.device) || missing.has(step.bridgeName);
     case 'route-set':
     case 'route-remove':
       return missing.has(step.device);
     case 'wireguard-set':
+    case 'bridge-vlans':
+    case 'port-vlan':
     case 'fdb-append':
     case 'fdb-remove':
     case 'link-set':

@@ -5,6 +5,7 @@
 import { asWarrenError } from '../shared/errors.ts';
 import { removeAll } from './apply.ts';
 import type { AgentSettings } from './config.ts';
+import { stopAllClients } from './dhcp/clients.ts';
 import { leaveEngine } from './docker/leave.ts';
 import { removeDurably } from './durable.ts';
 import type { Left } from './local/api.ts';
@@ -57,6 +58,7 @@ export async function leaveWithoutAgent(
     return { hostId: null, isServerTold: true, isPurged: isPurge, notes: [] };
   }
   const settings = await hostSettings(agent, host, state);
+  await stopAllClients(agent.runDir);
   const link = createLink(host.serverUrl, () => state.readCredentials());
   try {
     const { subnetEnvFile, dockerSocket } = agent;

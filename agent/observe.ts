@@ -5,7 +5,7 @@
 import type { PublicKey } from '../shared/wireguard.ts';
 import type { Observed, ObservedFdbEntry, ObservedLink, ObservedNamespace } from './plan/observed.ts';
 import { type AttachmentSpec, type HostSettings, linkMark } from './plan/settings.ts';
-import { showEntries } from './system/bridge.ts';
+import { showEntries, showPortVlans } from './system/bridge.ts';
 import { showLinks, showNamespace, showRoutes } from './system/ip.ts';
 import { showIptables } from './system/iptables.ts';
 import { showTable } from './system/nft.ts';
@@ -26,21 +26,25 @@ export async function observe(
   const links = await showLinks(system);
   // Without the link, a control socket of that name is another namespace's, and `wg` would speak to that one.
   const hasLink = mayBeWireguard(links.get(settings.interfaceName));
-  const [wireguard, routes4, routes6, table, bridgeTable, iptables, sysctls, namespaces, fdb] = await Promise.all([
-    hasLink ? showInterface(system, settings.interfaceName) : undefined,
-    showRoutes(system, 4),
-    showRoutes(system, 6),
-    showTable(system, settings.tableName),
-    showTable(system, settings.tableName, 'bridge'),
-    showIptables(system),
-    readSysctls(system, links),
-    observeNamespaces(system, attachments),
-    observeEntries(system, links, linkMark(settings)),
-  ]);
+  const hasVlans = attachments.some(({ place }) => place?.kind === 'bridge' && typeof place.vlan === 'number');
+  const [wireguard, routes4, routes6, table, bridgeTable, iptables, sysctls, namespaces, fdb, portVlans] =
+    await Promise.all([
+      hasLink ? showInterface(system, settings.interfaceName) : undefined,
+      showRoutes(system, 4),
+      showRoutes(system, 6),
+      showTable(system, settings.tableName),
+      showTable(system, settings.tableName, 'bridge'),
+      showIptables(system),
+      readSysctls(system, links),
+      observeNamespaces(system, attachments),
+      observeEntries(system, links, linkMark(settings)),
+      hasVlans ? showPortVlans(system) : new Map<string, []>(),
+    ]);
   return {
     observedAt: now,
     links,
     fdb,
+    portVlans,
     wireguard,
     routes: [...routes4, ...routes6],
     table,

@@ -2,6 +2,7 @@
  * The grammars of what an attached interface is given: addresses with their gateway, routes, MAC addresses, network cards.
  * Parsed where a person writes them and again by the agent, so that no command is ever built of anything else.
  */
+import { z } from 'zod';
 import { WarrenError } from './errors.ts';
 import { grammar } from './grammar.ts';
 import { type Address, addressBits, addressValue, parseAddress, printable } from './net/address.ts';
@@ -32,6 +33,10 @@ export interface WishedRoute {
 }
 
 export const noAddress = '0/0';
+
+/** A VLAN number of IEEE 802.1Q; 0 and 4095 are none. */
+export const vlanSchema = z.int().min(1).max(4094);
+export type Vlan = z.infer<typeof vlanSchema>;
 
 /** Undefined for `0/0`. Throws `address-invalid` or `cidr-invalid`. */
 export function readAddressWish(text: string): WishedAddress | undefined {
@@ -91,6 +96,14 @@ export function parseLinkName(text: string): LinkName {
     );
   }
   return text as LinkName;
+}
+
+/** `10`, or `@10` as pipework has it. Throws `name-invalid`. */
+export function parseVlan(text: string): Vlan {
+  const [, number = ''] = /^@?([1-9]\d{0,3})$/.exec(text) ?? [];
+  const parsed = vlanSchema.safeParse(Number(number));
+  if (parsed.success) return parsed.data;
+  throw new WarrenError('name-invalid', `'${printable(text)}' is no VLAN; write a number from 1 to 4094`);
 }
 
 export const addressWishSchema = grammar(parseAddressWish, {

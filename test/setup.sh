@@ -50,7 +50,8 @@ python3 python3
 dockerd docker.io
 podman podman
 /usr/lib/cni/portmap containernetworking-plugins
-dig bind9-dnsutils'
+dig bind9-dnsutils
+busybox busybox'
   # better-sqlite3 is compiled where no prebuilt one fits.
   if ! packages_are_fresh; then
     echo 'make make

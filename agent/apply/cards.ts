@@ -1,6 +1,7 @@
-/** Links on network cards, and cards themselves, into namespaces and out again. */
+/** Links on network cards, cards themselves, and dummies, into namespaces and out again. */
 import { WarrenError } from '../../shared/errors.ts';
 import { wholeInside } from '../plan/attachment-inside.ts';
+import type { AttachmentSpec } from '../plan/settings.ts';
 import type { Step } from '../plan/step.ts';
 import { runBatch } from '../system/ip.ts';
 import type { System } from '../system/run.ts';
@@ -8,13 +9,15 @@ import { runInside, runOrThrow } from './inside.ts';
 
 export type CardStep = Extract<
   Step,
-  { kind: 'card-create' | 'card-remove' | 'card-move' | 'card-return' | 'card-settle' }
+  { kind: 'card-create' | 'dummy-create' | 'card-remove' | 'card-move' | 'card-return' | 'card-settle' }
 >;
 
 export async function applyCard(system: System, step: CardStep): Promise<void> {
   switch (step.kind) {
     case 'card-create':
       return createChild(system, step);
+    case 'dummy-create':
+      return createDummy(system, step);
     case 'card-remove':
       return runOrThrow(system, [`link del dev ${step.spec.interfaceName}`], step.spec.netnsPath);
     case 'card-move':
@@ -31,18 +34,36 @@ async function createChild(system: System, step: Extract<CardStep, { kind: 'card
   const name = spec.interfaceName;
   const mac = mode === 'macvlan' && spec.mac !== undefined ? ` address ${spec.mac}` : '';
   const type = mode === 'macvlan' ? 'macvlan mode bridge' : 'ipvlan mode l2';
-  const { failures } = await runBatch(system, [
-    `link add link ${card} name ${name}${mac} netns ${spec.netnsPath} type ${type}`,
-  ]);
-  const [said] = failures.values();
+  const said = await tryLine(system, `link add link ${card} name ${name}${mac} netns ${spec.netnsPath} type ${type}`);
   if (said?.includes('Unknown device type') === true) {
     throw new WarrenError('command-failed', `this kernel has no ${mode}; load its module, or choose the other --mode`);
   }
   if (said !== undefined) throw new WarrenError('command-failed', `no ${mode} link on ${card}: ip said: ${said}`);
+  await finish(system, spec, mtu);
+}
+
+async function createDummy(system: System, step: Extract<CardStep, { kind: 'dummy-create' }>): Promise<void> {
+  const { spec, mtu } = step;
+  const mac = spec.mac === undefined ? '' : ` address ${spec.mac}`;
+  const said = await tryLine(system, `link add name ${spec.interfaceName}${mac} netns ${spec.netnsPath} type dummy`);
+  if (said?.includes('Unknown device type') === true) {
+    throw new WarrenError('command-failed', `this kernel has no dummy links; load its module, dummy`);
+  }
+  if (said !== undefined) throw new WarrenError('command-failed', `no dummy link: ip said: ${said}`);
+  await finish(system, spec, mtu);
+}
+
+async function tryLine(system: System, line: string): Promise<string | undefined> {
+  const { failures } = await runBatch(system, [line]);
+  return failures.get(0);
+}
+
+/** One that could not be finished is taken away again, so that the next try starts from nothing. */
+async function finish(system: System, spec: AttachmentSpec, mtu: number): Promise<void> {
   try {
     await runInside(system, wholeInside(spec, mtu));
   } catch (error) {
-    await runBatch(system, [`link del dev ${name}`], spec.netnsPath);
+    await runBatch(system, [`link del dev ${spec.interfaceName}`], spec.netnsPath);
     throw error;
   }
 }

@@ -4,6 +4,7 @@
  */
 import { WarrenError } from '../../shared/errors.ts';
 import type { InterfaceName } from '../../shared/names.ts';
+import type { WishedAddress } from '../../shared/attachment.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { SegmentName } from '../../shared/workload.ts';
 import { type Clock, timeOf } from '../clock.ts';
@@ -32,10 +33,12 @@ export interface Attachment {
   readonly place: { readonly namespace: string; readonly netnsPath: string } | undefined;
 }
 
-/** What attachments stand on: by the map that may be used. */
+/** What attachments stand on: the map that may be used, and what DHCP servers said. */
 export interface Ground {
   readonly leases: readonly Cidr[];
   readonly isBridged: (segment: SegmentName) => boolean;
+  /** What the DHCP client of one that asked for it was last known to have. */
+  readonly dhcpLease: (one: Pick<Attachment, 'linkKey'>) => WishedAddress | undefined;
 }
 
 export interface AttachmentOptions {

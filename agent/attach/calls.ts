@@ -5,8 +5,10 @@ import type { Desired } from '../plan/desired.ts';
 import type { AttachmentSpec } from '../plan/settings.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
 import { type Attachment, type Attachments, type Ground, type Which, keyOf } from './attachments.ts';
+import { type Clock, pause } from '../clock.ts';
+import type { DhcpClients } from '../dhcp/clients.ts';
 import type { ContainerProbe } from './containers.ts';
-import { type AttachRequest, checkRequest } from './request.ts';
+import { type AttachRequest, type WishedPlace, checkRequest } from './request.ts';
 import { attachedAddresses, attachmentId } from './spec.ts';
 import { parseTarget } from './target.ts';
 
@@ -23,6 +25,8 @@ export interface AttachCallParts {
   readonly reconciler: Pick<Reconciler, 'settle'>;
   readonly ground: () => Ground;
   readonly seed: string;
+  readonly dhcp: Pick<DhcpClients, 'hasLeaseNow' | 'faultOf'>;
+  readonly clock: Clock;
 }
 
 export function createAttachCalls(parts: AttachCallParts): AttachCalls {
@@ -32,6 +36,9 @@ export function createAttachCalls(parts: AttachCallParts): AttachCalls {
       const target = parseTarget(request.target);
       await probe.ask(target);
       const one = await attachments.attach(target, checkRequest(request));
+      const attached = readAttached(one, await reconciler.settle(), parts.seed);
+      if (request.dhcp === null) return attached;
+      await waitForLease(one, parts);
       return readAttached(one, await reconciler.settle(), parts.seed);
     },
     detach: async (text, which, isOptional = false) => {
@@ -54,6 +61,23 @@ export function createAttachCalls(parts: AttachCallParts): AttachCalls {
   };
 }
 
+/** The client goes on asking whatever comes of this. */
+const leaseSeconds = 10;
+
+async function waitForLease(one: Attachment, { dhcp, clock, seed }: AttachCallParts): Promise<void> {
+  const id = attachmentId(one, seed);
+  const end = clock.now() + leaseSeconds * 1000;
+  while (!(await dhcp.hasLeaseNow(id))) {
+    const fault = one.place === undefined ? undefined : dhcp.faultOf(one.place.netnsPath);
+    if (fault !== undefined) throw new WarrenError('command-failed', `${one.target.text} has no lease: ${fault.why}`);
+    if (clock.now() > end) {
+      const why = `no DHCP server has answered ${keyOf(one.target.text, one.request.interface)} for ${leaseSeconds} s`;
+      throw new WarrenError('timeout', `${why}; the client goes on asking, until it is detached`);
+    }
+    await pause(clock, 100, new AbortController().signal);
+  }
+}
+
 export function statusOf(one: Attachment, { ground }: Pick<AttachCallParts, 'ground'>): AttachmentStatus {
   return {
     ...one.request,
@@ -69,6 +93,12 @@ function bridgeOf({ place, segment }: AttachmentSpec, { segments, bridgeName }: 
   return segments.find(({ name }) => name === segment)?.bridgeName ?? bridgeName;
 }
 
+/** The bridge or the VLAN's link could not be made. */
+function isOfPlace(place: WishedPlace, subject: string, kind: string): boolean {
+  if (place.kind === 'bridge') return subject === place.bridge;
+  return place.kind === 'card' && kind === 'vlan-create' && subject.endsWith(`.${place.vlan}`);
+}
+
 /** Throws what kept the interface from being made. */
 function readAttached(one: Attachment, { failures, desired }: Reached, seed: string): Attached {
   const { target, request, place } = one;
@@ -77,7 +107,10 @@ function readAttached(one: Attachment, { failures, desired }: Reached, seed: str
   const isOnMesh = request.place.kind === 'mesh';
   const failure = failures.find(
     ({ subject, kind }) =>
-      subject === place?.netnsPath || kind === 'observe' || (isOnMesh && kind.startsWith('bridge')),
+      subject === place?.netnsPath ||
+      kind === 'observe' ||
+      (isOnMesh && kind.startsWith('bridge')) ||
+      isOfPlace(request.place, subject, kind),
   );
   if (failure !== undefined) {
     const what = keyOf(target.text, request.interface);

@@ -7,6 +7,7 @@ import {
   macAddressSchema,
   noAddress,
   routeWishSchema,
+  vlanSchema,
 } from '../../shared/attachment.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import { interfaceNameSchema } from '../../shared/names.ts';
@@ -17,13 +18,20 @@ export const placeSchema = z.discriminatedUnion('kind', [
   /** The host's container subnet, or the bridged segment that is named. */
   z.strictObject({ kind: z.literal('mesh') }),
   /** Another Linux bridge; made when it is missing and called `br…`. */
-  z.strictObject({ kind: z.literal('bridge'), bridge: linkNameSchema }),
+  z.strictObject({ kind: z.literal('bridge'), bridge: linkNameSchema, vlan: vlanSchema.nullable().default(null) }),
   /** A link of its own on a network card. */
-  z.strictObject({ kind: z.literal('card'), card: cardWishSchema, mode: z.enum(['macvlan', 'ipvlan']) }),
+  z.strictObject({
+    kind: z.literal('card'),
+    card: cardWishSchema,
+    mode: z.enum(['macvlan', 'ipvlan']),
+    vlan: vlanSchema.nullable().default(null),
+  }),
   /** The network card itself, until it is detached. */
   z.strictObject({ kind: z.literal('direct'), card: cardWishSchema }),
+  /** Nowhere: addresses without a wire. */
+  z.strictObject({ kind: z.literal('dummy') }),
 ]);
-export type WishedPlace = z.infer<typeof placeSchema>;
+export type WishedPlace = z.output<typeof placeSchema>;
 
 export const attachRequestSchema = z.strictObject({
   target: z.string().max(300),
@@ -36,6 +44,8 @@ export const attachRequestSchema = z.strictObject({
   place: placeSchema.default({ kind: 'mesh' }),
   /** None: one of the container subnet in each family on the mesh, and none anywhere else. */
   ip: z.array(addressWishSchema).max(8).default([]),
+  /** The client that is to get its address from a DHCP server. */
+  dhcp: z.enum(['udhcpc']).nullable().default(null),
   mac: macAddressSchema.nullable().default(null),
   routes: z.array(routeWishSchema).max(64).default([]),
 });
@@ -43,9 +53,16 @@ export type AttachRequest = z.output<typeof attachRequestSchema>;
 
 /** Throws `usage-invalid` for what makes no sense together; each part alone has passed its grammar. */
 export function checkRequest(request: AttachRequest): AttachRequest {
-  const { place, ip, mac } = request;
+  const { place, ip, mac, dhcp } = request;
+  if (dhcp !== null && ip.length > 0) throw wrong('ip', '--dhcp brings the address; leave out --ip');
+  if (dhcp !== null && (place.kind === 'dummy' || (place.kind === 'mesh' && request.segment === null))) {
+    throw wrong('dhcp', '--dhcp is for --bridge, --phys, --direct-phys or a bridged --segment, where a server may be');
+  }
   if (place.kind !== 'mesh' && request.segment !== null) {
-    throw wrong('segment', '--segment is for interfaces on the mesh; leave out --bridge, --phys and --direct-phys');
+    throw wrong(
+      'segment',
+      '--segment is for interfaces on the mesh; leave out --bridge, --phys, --direct-phys and --dummy',
+    );
   }
   if (place.kind === 'card' && place.mode === 'ipvlan' && mac !== null) {
     throw wrong('mac', 'an ipvlan interface has the MAC address of its card; leave out --mac');

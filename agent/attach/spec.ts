@@ -11,8 +11,11 @@ import type { AttachRequest } from './request.ts';
 import { slotOf } from './slots.ts';
 
 /** True where the agent is to choose an address of the lease. */
-export function needsSlot({ place, segment, ip }: AttachRequest, { isBridged }: Ground): boolean {
-  return place.kind === 'mesh' && ip.length === 0 && !(segment !== null && isBridged(segment));
+export function needsSlot(
+  { place, segment, ip, dhcp }: AttachRequest,
+  { isBridged }: Pick<Ground, 'isBridged'>,
+): boolean {
+  return place.kind === 'mesh' && ip.length === 0 && dhcp === null && !(segment !== null && isBridged(segment));
 }
 
 /** Slots of addresses of the lease that were named. */
@@ -65,7 +68,9 @@ function specOf(one: Attachment, ground: Ground, seed: string): AttachmentSpec |
   const found = addressesFor(one, ground);
   // The lease is too small for all, or there is none: it waits.
   if (found === undefined && !one.isLeaving) return undefined;
-  const { addresses = [], gateways = [], meshGateways = [], isGatewayNamed = false } = found ?? {};
+  const { addresses = [], gateways = [], meshGateways = [], spareGateways = [], isGatewayNamed = false } = found ?? {};
+  // Their gateways are out of reach before there is a lease.
+  const routes = request.dhcp !== null && addresses.length === 0 ? [] : request.routes;
   const isBridged = request.segment !== null && ground.isBridged(request.segment);
   return {
     id,
@@ -77,7 +82,8 @@ function specOf(one: Attachment, ground: Ground, seed: string): AttachmentSpec |
     ...(meshGateways.length === 0 ? {} : { meshGateways }),
     ...(one.isLeaving ? { isLeaving: true } : {}),
     ...(request.place.kind === 'mesh' ? {} : { place: request.place }),
-    ...(request.routes.length === 0 ? {} : { routes: request.routes.map(readRouteWish) }),
+    ...(spareGateways.length === 0 ? {} : { spareGateways }),
+    ...(routes.length === 0 ? {} : { routes: routes.map(readRouteWish) }),
     ...(isBridged && request.segment !== null ? { segment: request.segment } : {}),
     // Made of the target, so that a neighbour's ARP entry stays right when the interface is made anew.
     mac: request.mac ?? localMac(digestOf(one, seed).subarray(8)),
@@ -89,11 +95,13 @@ interface Found {
   readonly gateways: readonly Address[];
   readonly isGatewayNamed?: boolean;
   readonly meshGateways?: readonly Address[];
+  readonly spareGateways?: readonly Address[];
 }
 
 function addressesFor(one: Attachment, ground: Ground): Found | undefined {
   const { request, slot } = one;
   const { leases } = ground;
+  if (request.dhcp !== null) return leased(ground.dhcpLease(one));
   if (!needsSlot(request, ground)) {
     const wishes = request.ip.flatMap((text) => readAddressWish(text) ?? []);
     return given(wishes, request.place.kind === 'mesh' ? leases : []);
@@ -103,6 +111,17 @@ function addressesFor(one: Attachment, ground: Ground): Found | undefined {
   // A container of the engine has its own way out most of the time, and keeps it.
   const ways = leases.map(gatewayOf);
   return one.target.kind === 'docker' ? { addresses, gateways: [], meshGateways: ways } : { addresses, gateways: ways };
+}
+
+/** Who gives out addresses there says nothing of the container's other ways out: those go first. */
+function leased(lease: WishedAddress | undefined): Found {
+  if (lease === undefined) return { addresses: [], gateways: [] };
+  const { address, network, gateway } = lease;
+  return {
+    addresses: [{ address, lease: network }],
+    gateways: [],
+    spareGateways: gateway === undefined ? [] : [gateway],
+  };
 }
 
 function given(wishes: readonly WishedAddress[], leases: readonly Cidr[]): Found {

@@ -1,8 +1,9 @@
 /**
- * Attachments on a network card: a link of their own on it (macvlan, ipvlan), or the card itself, moved into the namespace
- * and given back. The host keeps no end of such a link, so what was detached is taken out of the namespace here.
+ * Attachments without an end on the host: a link of their own on a network card (macvlan, ipvlan), the card itself, moved
+ * into the namespace and given back, or a dummy. What was detached is taken out of the namespace here.
  */
 import type { AttachmentSteps } from './attachments.ts';
+import { vlanLinkOn } from './attachment-vlans.ts';
 import { insideChange } from './attachment-inside.ts';
 import type { Desired } from './desired.ts';
 import type { Observed, ObservedLink, ObservedNamespace } from './observed.ts';
@@ -29,18 +30,19 @@ export function planCard(
   steps: AttachmentSteps,
 ): void {
   const { place } = spec;
-  if (place?.kind === 'card') planChild(place, spec, observed, inside, steps);
+  if (place?.kind === 'card') planChild(desired, place, spec, observed, inside, steps);
+  if (place?.kind === 'dummy') planDummy(spec, inside, steps);
   if (place?.kind === 'direct') planMoved(desired, place, spec, observed, inside, steps);
 }
 
 function planChild(
+  { mark }: Desired,
   place: CardPlace,
   spec: AttachmentSpec,
   observed: Observed,
   inside: ObservedNamespace,
   { sets, removes, refusals }: AttachmentSteps,
 ): void {
-  const card = findCard(observed, place.card);
   const inner = inside.links.get(spec.interfaceName);
   const isOurs = inner?.kind === place.mode && (place.mode === 'ipvlan' || inner.mac === spec.mac);
   if (spec.isLeaving === true) {
@@ -50,7 +52,10 @@ function planChild(
   const refuse = (why: string): void =>
     void refusals.push({ kind: 'attachment-refused', subject: spec.netnsPath, why });
   if (inner !== undefined && !isOurs) return refuse(takenName(spec));
-  if (card === undefined) return refuse(`this host has no network card ${place.card}; see 'ip link', and --phys`);
+  const named = findCard(observed, place.card);
+  if (named === undefined) return refuse(`this host has no network card ${place.card}; see 'ip link', and --phys`);
+  const card = typeof place.vlan === 'number' ? vlanLinkOn(named, place.vlan, mark, observed, sets) : named;
+  if (typeof card === 'string') return refuse(card);
   if (inner === undefined) {
     const { mode } = place;
     sets.push({
@@ -66,6 +71,22 @@ function planChild(
   const set = insideChange(spec, inner, inside, card.mtu);
   if (set !== undefined) sets.push(set);
 }
+
+/** Nothing on the host is behind it. */
+function planDummy(spec: AttachmentSpec, inside: ObservedNamespace, steps: AttachmentSteps): void {
+  const inner = inside.links.get(spec.interfaceName);
+  const isOurs = inner?.kind === 'dummy' && inner.mac === spec.mac;
+  if (spec.isLeaving === true) {
+    if (isOurs) steps.removes.push({ kind: 'card-remove', spec, why: 'it was detached' });
+  } else if (inner === undefined) {
+    steps.sets.push({ kind: 'dummy-create', spec, mtu: dummyMtu, why: 'the namespace is not attached' });
+  } else if (isOurs) {
+    const set = insideChange(spec, inner, inside, dummyMtu);
+    if (set !== undefined) steps.sets.push(set);
+  } else steps.refusals.push({ kind: 'attachment-refused', subject: spec.netnsPath, why: takenName(spec) });
+}
+
+const dummyMtu = 1500;
 
 function planMoved(
   { mark, interfaceName, bridgeName }: Desired,

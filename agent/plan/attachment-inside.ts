@@ -14,7 +14,10 @@ export function insideChange(
   const wanted = spec.addresses.map(addressInside);
   const addAddresses = wanted.filter((address) => !inner.addresses.includes(address));
   const removeAddresses = inner.addresses.filter((address) => !wanted.includes(address) && isManaged(spec, address));
-  const gateways = spec.gateways.filter(
+  const isOther = (gateway: Address, route: ObservedNamespace['gateways'][number]): boolean =>
+    route.device !== inner.name && route.gateway.includes(':') === gateway.includes(':');
+  const spare = (spec.spareGateways ?? []).filter((one) => !inside.gateways.some((route) => isOther(one, route)));
+  const gateways = [...spec.gateways, ...spare].filter(
     (gateway) => !inside.gateways.some((route) => route.gateway === gateway && route.device === inner.name),
   );
   const routes = (spec.routes ?? []).filter((route) => !hasRoute(inside, inner.name, route));
@@ -33,6 +36,9 @@ export function insideChange(
     ...(inner.mtu === mtu ? {} : { mtu }),
     ...(inner.isUp ? {} : { isUp: true }),
     addAddresses,
+    ...(inner.isUp && addAddresses.length > 0 && inner.mac !== undefined && hasOwnMac(spec)
+      ? { noticeMac: inner.mac }
+      : {}),
     removeAddresses,
     gateways,
     ...(routes.length === 0 ? {} : { routes }),
@@ -64,6 +70,9 @@ export const isOnLink = (spec: AttachmentSpec, gateway: Address): boolean =>
 /** On somebody else's network others may add addresses too: routers do, for IPv6. */
 const isManaged = ({ place }: AttachmentSpec, address: string): boolean =>
   place === undefined || !address.includes(':');
+
+/** An ipvlan's is its card's, and cannot be set. */
+const hasOwnMac = ({ place }: AttachmentSpec): boolean => place?.kind !== 'card' || place.mode === 'macvlan';
 
 const hasRoute = ({ routes }: ObservedNamespace, device: string, wanted: AttachmentRoute): boolean =>
   routes.some((route) => route.prefix === wanted.prefix && route.device === device && route.gateway === wanted.gateway);

@@ -3,8 +3,9 @@ import { linkChange } from './bridge.ts';
 import type { Desired, Refusal } from './desired.ts';
 import type { Observed, ObservedLink, ObservedNamespace } from './observed.ts';
 import { planCard, planReturned } from './attachment-cards.ts';
+import { planFiltering, planPortVlan, planVlanLinks } from './attachment-vlans.ts';
 import { insideChange } from './attachment-inside.ts';
-import { type AttachmentSpec, vethName } from './settings.ts';
+import { type AttachmentPlace, type AttachmentSpec, vethName } from './settings.ts';
 import type { Step } from './step.ts';
 
 export { addressInside } from './attachment-inside.ts';
@@ -19,6 +20,7 @@ export interface AttachmentSteps {
 interface Place {
   readonly bridgeName: string;
   readonly mtu: number;
+  readonly vlan?: number;
 }
 
 /** Nothing happens to a namespace that could not be entered: it is waited for. */
@@ -28,7 +30,7 @@ export function planAttachments(desired: Desired, observed: Observed, isBridgeUs
   const wanted = new Set(desired.ports);
   for (const spec of desired.attachments) {
     const inside = observed.attachments.get(spec.id);
-    if (spec.place?.kind === 'card' || spec.place?.kind === 'direct') {
+    if (spec.place !== undefined && spec.place.kind !== 'bridge') {
       if (inside !== undefined) planCard(desired, spec, observed, inside, steps);
       continue;
     }
@@ -36,10 +38,10 @@ export function planAttachments(desired: Desired, observed: Observed, isBridgeUs
     const place = placeOf(desired, spec, observed, lease, steps);
     const name = vethName(spec.id);
     if (place !== undefined || (spec.segment === undefined && spec.place === undefined)) wanted.add(name);
-    if (place !== undefined && inside !== undefined)
-      planOne(desired, place, spec, observed.links.get(name), inside, steps);
+    if (place !== undefined && inside !== undefined) planOne(desired, place, spec, observed, inside, steps);
   }
   planReturned(desired, observed, steps);
+  planVlanLinks(desired, observed, steps);
   if (lease !== undefined) {
     for (const name of desired.ports) {
       const link = observed.links.get(name);
@@ -60,7 +62,7 @@ function placeOf(
   lease: Place | undefined,
   steps: AttachmentSteps,
 ): Place | undefined {
-  if (spec.place?.kind === 'bridge') return otherBridge(desired, spec, spec.place.bridge, observed, steps);
+  if (spec.place?.kind === 'bridge') return otherBridge(desired, spec, spec.place, observed, steps);
   return spec.segment === undefined ? lease : segmentPlace(desired, spec, steps);
 }
 
@@ -68,23 +70,30 @@ function placeOf(
 function otherBridge(
   { mark }: Desired,
   { netnsPath }: AttachmentSpec,
-  bridgeName: string,
+  { bridge: bridgeName, vlan: wanted }: Extract<AttachmentPlace, { kind: 'bridge' }>,
   observed: Observed,
   { sets, refusals }: AttachmentSteps,
 ): Place | undefined {
   const refuse = (why: string): undefined =>
     void refusals.push({ kind: 'attachment-refused', subject: netnsPath, why });
   const link = observed.links.get(bridgeName);
+  if (link?.kind === 'openvswitch')
+    return refuse(`${bridgeName} is a bridge of Open vSwitch, which Warren does not configure; choose a Linux bridge`);
   if (link !== undefined && link.kind !== 'bridge')
     return refuse(`${bridgeName} is not a bridge; choose another --bridge`);
-  if (link !== undefined) return { bridgeName, mtu: link.mtu };
+  const vlan = typeof wanted === 'number' ? { vlan: wanted } : {};
+  if (link !== undefined) {
+    const why = vlan.vlan === undefined ? undefined : planFiltering(bridgeName, link, mark, sets);
+    return why === undefined ? { bridgeName, mtu: link.mtu, ...vlan } : refuse(why);
+  }
   if (!bridgeName.startsWith('br')) {
     return refuse(`this host has no bridge ${bridgeName}; make it first, or choose a name that begins with 'br'`);
   }
   const isPlanned = sets.some((step) => step.kind === 'bridge-create' && step.interfaceName === bridgeName);
   const why = 'something is attached to it';
   if (!isPlanned) sets.push({ kind: 'bridge-create', interfaceName: bridgeName, mark, mtu: ethernetMtu, why });
-  return { bridgeName, mtu: ethernetMtu };
+  if (vlan.vlan !== undefined) planFiltering(bridgeName, undefined, mark, sets);
+  return { bridgeName, mtu: ethernetMtu, ...vlan };
 }
 
 const ethernetMtu = 1500;
@@ -105,14 +114,17 @@ function planOne(
   desired: Desired,
   place: Place,
   spec: AttachmentSpec,
-  outer: ObservedLink | undefined,
+  observed: Observed,
   inside: ObservedNamespace,
   steps: AttachmentSteps,
 ): void {
+  const outer = observed.links.get(vethName(spec.id));
   const inner = inside.links.get(spec.interfaceName);
   const isPair = outer !== undefined && inner !== undefined && inner.peerIndex === outer.index;
-  if (!isPair) {
-    if (inner !== undefined) {
+  // In another bridge it would be in that one's own VLAN for a moment.
+  const isElsewhere = isPair && place.vlan !== undefined && outer.master !== place.bridgeName;
+  if (!isPair || isElsewhere) {
+    if (inner !== undefined && !isElsewhere) {
       const why = `${spec.netnsPath} has an interface ${spec.interfaceName} already; attach under another name`;
       steps.refusals.push({ kind: 'attachment-refused', subject: spec.netnsPath, why });
       return;
@@ -120,7 +132,7 @@ function planOne(
     steps.sets.push(...createSteps(desired, place, spec, outer));
     return;
   }
-  steps.sets.push(...outerChange(desired, place, outer));
+  steps.sets.push(...outerChange(desired, place, outer), ...planPortVlan(outer.name, place.vlan, observed));
   const set = insideChange(spec, inner, inside, place.mtu);
   if (set !== undefined) steps.sets.push(set);
 }
@@ -138,9 +150,10 @@ function createSteps({ mark }: Desired, place: Place, spec: AttachmentSpec, oute
     mark,
     bridgeName: place.bridgeName,
     mtu: place.mtu,
+    ...(place.vlan === undefined ? {} : { vlan: place.vlan }),
     why: 'the namespace is not attached',
   };
   if (outer === undefined) return [create];
-  const why = 'its other end is not in the namespace any more';
+  const why = 'its other end is not in the namespace, or it is not in its bridge, any more';
   return [{ kind: 'link-remove', interfaceName: outer.name, why }, create];
 }

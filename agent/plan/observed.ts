@@ -12,6 +12,8 @@ export interface Observed {
   readonly wireguard: ObservedWireguard | undefined;
   /** By name of our VXLAN devices: what they send where. */
   readonly fdb: ReadonlyMap<string, readonly ObservedFdbEntry[]>;
+  /** By name of a port, where an attachment is in a VLAN of a bridge. */
+  readonly portVlans: ReadonlyMap<string, readonly ObservedPortVlan[]>;
   /** The main table, both families. */
   readonly routes: readonly ObservedRoute[];
   readonly table: ObservedTable;
@@ -37,10 +39,23 @@ export interface ObservedLink {
   readonly mac: string | undefined;
   /** Index of a veth's other end, in that end's namespace. */
   readonly peerIndex: number | undefined;
+  /** Of a bridge that keeps VLANs apart. */
+  readonly isVlanFiltering?: true;
+  /** Of a link of kind `vlan`. */
+  readonly vlanId?: number;
+  /** The link of this namespace that it is on: a VLAN's, a macvlan's. */
+  readonly parent?: string;
   /** Of a link of kind `vxlan` with a number of its own. */
   readonly vxlan?: ObservedVxlan;
   /** Global addresses with their length, `10.86.0.1/32`; link-local ones are left out. */
   readonly addresses: readonly string[];
+}
+
+/** A VLAN that a port of a bridge is in. */
+export interface ObservedPortVlan {
+  readonly vlan: number;
+  /** What comes in untagged is in it, and what is in it goes out untagged. */
+  readonly isUntagged: boolean;
 }
 
 export interface ObservedVxlan {

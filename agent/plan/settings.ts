@@ -42,16 +42,24 @@ export interface AttachmentSpec {
   readonly isGatewayNamed?: boolean;
   /** Ways to the mesh alone, where the default route is somebody else's. */
   readonly meshGateways?: readonly Address[];
+  /** Of the default route, as long as no other interface has one of that family. */
+  readonly spareGateways?: readonly Address[];
   /** Detached: what is there is taken away, or given back. */
   readonly isLeaving?: boolean;
 }
 
 export type AttachmentPlace =
-  /** A Linux bridge; made where it is missing and called `br…`. */
-  | { readonly kind: 'bridge'; readonly bridge: string }
-  /** `card`: name of a network card, or `mac:` and its address. */
-  | { readonly kind: 'card'; readonly card: string; readonly mode: 'macvlan' | 'ipvlan' }
-  | { readonly kind: 'direct'; readonly card: string };
+  /** A Linux bridge; made where it is missing and called `br…`. In a VLAN: untagged in it, and in no other. */
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly vlan?: number | null }
+  /** `card`: name of a network card, or `mac:` and its address. In a VLAN: on the card's link for it. */
+  | {
+      readonly kind: 'card';
+      readonly card: string;
+      readonly mode: 'macvlan' | 'ipvlan';
+      readonly vlan?: number | null;
+    }
+  | { readonly kind: 'direct'; readonly card: string }
+  | { readonly kind: 'dummy' };
 
 export interface AttachmentRoute {
   readonly prefix: Cidr;

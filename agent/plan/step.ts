@@ -61,8 +61,19 @@ type StepOf =
       readonly device: string;
       readonly metric: number | undefined;
     }
+  /** From now on it keeps VLANs apart; ports that are in none stay together as before. */
+  | { readonly kind: 'bridge-vlans'; readonly interfaceName: string }
+  | { readonly kind: 'port-vlan'; readonly interfaceName: string; readonly vlan: number }
+  | {
+      readonly kind: 'vlan-create';
+      readonly interfaceName: string;
+      readonly mark: string;
+      readonly card: string;
+      readonly vlan: number;
+    }
   | AttachmentCreate
   | AttachmentSet
+  | { readonly kind: 'dummy-create'; readonly spec: AttachmentSpec; readonly mtu: number }
   | {
       readonly kind: 'card-create';
       readonly spec: AttachmentSpec;
@@ -142,6 +153,8 @@ export interface AttachmentCreate {
   readonly mark: string;
   readonly bridgeName: string;
   readonly mtu: number;
+  /** Of the bridge. */
+  readonly vlan?: number;
 }
 
 /** What is missing or too much inside the namespace. */
@@ -151,6 +164,11 @@ export interface AttachmentSet {
   readonly mtu?: number;
   readonly isUp?: true;
   readonly addAddresses: readonly string[];
+  /**
+   * The MAC address that the link has, where addresses come to it while it is up: given once more, it makes the kernel
+   * tell neighbours of all of its addresses (NETDEV_CHANGEADDR), as it does of itself when a link comes up.
+   */
+  readonly noticeMac?: string;
   readonly removeAddresses: readonly string[];
   readonly gateways: readonly Address[];
   readonly routes?: readonly AttachmentRoute[];
@@ -179,6 +197,7 @@ export function stepSubject(step: Step): string {
     case 'attachment-create':
     case 'attachment-set':
     case 'card-create':
+    case 'dummy-create':
     case 'card-remove':
     case 'card-move':
     case 'card-return':
@@ -186,6 +205,9 @@ export function stepSubject(step: Step): string {
     case 'wireguard-create':
     case 'wireguard-set':
     case 'bridge-create':
+    case 'bridge-vlans':
+    case 'port-vlan':
+    case 'vlan-create':
     case 'segment-bridge-create':
     case 'vxlan-create':
     case 'fdb-append':

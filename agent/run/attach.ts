@@ -1,9 +1,11 @@
 /** `attach`, `detach` and their list: to whom of the agent's books each goes. */
 import { noAddress } from '../../shared/attachment.ts';
+import { WarrenError } from '../../shared/errors.ts';
 import { type InterfaceName, parseInterfaceName } from '../../shared/names.ts';
 import { parseInterfaceAddress } from '../../shared/net/interface-address.ts';
 import type { SegmentName } from '../../shared/workload.ts';
 import { createAttachCalls } from '../attach/calls.ts';
+import { isSegmentBridged } from '../attach/segment.ts';
 import { attachRequestSchema } from '../attach/request.ts';
 import { parseTarget } from '../attach/target.ts';
 import type { Wanted } from '../bridged/book.ts';
@@ -19,14 +21,18 @@ export function createAttachHandlers(
   context: Context,
   reconciler: Reconciler,
 ): Pick<LocalHandlers, 'attach' | 'detach' | 'attachments'> {
-  const { members, agent } = context;
+  const { members, membership, agent, clock } = context;
   const calls = createAttachCalls({ ...context, reconciler, seed: seedOf(agent) });
   const memberCalls = createMemberCalls(members, reconciler);
   return {
-    attach: (body) => {
+    attach: async (body) => {
       const { segment } = body;
-      const isBridged = segment !== null && context.ground().isBridged(segment);
+      const isBridged = segment !== null && (await isSegmentBridged(segment, () => membership.usable(), clock));
       const interfaceName = body.interface ?? parseInterfaceName(isBridged ? 'eth1' : 'eth0');
+      if (segment !== null && body.dhcp !== null && !isBridged) {
+        const why = `no DHCP server can be in ${segment}, which is no bridged segment; see 'warren segment ls'`;
+        throw new WarrenError('usage-invalid', why, { field: 'dhcp' });
+      }
       const member = isBridged ? asMember(body, segment, interfaceName) : undefined;
       return member === undefined
         ? // As the saved book reads it back: the same request has the same text, also after a restart.

@@ -5,10 +5,12 @@ import type { HostId } from '../../shared/names.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
 import { type AttachmentOptions, type Attachments, type Ground, openAttachments } from '../attach/attachments.ts';
+import { attachmentId } from '../attach/spec.ts';
 import { type ContainerProbe, createContainerProbe } from '../attach/containers.ts';
 import { type Slots, createSlots } from '../attach/slots.ts';
 import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
 import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
+import { type DhcpClients, createDhcpClients } from '../dhcp/clients.ts';
 import { type CniBook, type CniBookParts, openCniBook } from '../cni/book.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type MemberBook, openMembers } from '../bridged/book.ts';
@@ -57,6 +59,8 @@ export interface Context {
   readonly members: MemberBook;
   /** Looks at what is attached; asks the engine where its containers are. */
   readonly probe: ContainerProbe;
+  /** Of attachments that get their address by DHCP. */
+  readonly dhcp: DhcpClients;
   readonly ground: () => Ground;
   /** Where the engine answers, once there is a room for it. */
   readonly containers: ContainerPort;
@@ -97,8 +101,10 @@ export async function openContext(parts: AgentParts): Promise<Context> {
   let keys = await probeKeys(state);
   const membership = openMembership({ selfId, saved: await readSavedMap(state, log), state, log, now: clock.now() });
   const leases = (): readonly Cidr[] => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [];
+  const dhcp = createDhcpClients({ system, runDir: agent.runDir, stateDir: state.directory });
   const ground = (): Ground => ({
     leases: leases(),
+    dhcpLease: (one) => dhcp.leaseOf(attachmentId(one, seedOf(agent))),
     isBridged: (name) => bridgedSegment(membership.usable()?.mesh.segments ?? [], name) !== undefined,
   });
   const containers: ContainerPort = { resolve: () => Promise.reject(new WarrenError('unreachable', 'no engine yet')) };
@@ -119,6 +125,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     members: await readMembers(parts, clock, probe),
     attachments: await readAttachments(parts, { clock, probe, slots, ground }),
     probe,
+    dhcp,
     ground,
     containers,
     workloads: createWorkloadBook(),

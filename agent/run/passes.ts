@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import { goneOf } from '../attach/gone.ts';
 import { specsOf } from '../attach/spec.ts';
 import { attachedWorkloads } from '../attach/workloads.ts';
+import { dhcpWishes } from '../dhcp/wishes.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Names } from '../names/room.ts';
 import { seedOf } from '../config.ts';
@@ -24,7 +25,8 @@ export interface Rooms {
 }
 
 export function startPasses(context: Context, { docker, names, paths }: Rooms, onNews: () => void): Reconciler {
-  const { system, clock, log, state, attachments, cni, members, settings, backend } = context;
+  const { system, clock, log, state, attachments, cni, dhcp, members, settings, backend } = context;
+  const wishes = () => dhcpWishes(attachments.list(), seedOf(context.agent));
   let heard: Promise<void> | undefined;
   return startReconciler({
     system,
@@ -37,13 +39,14 @@ export function startPasses(context: Context, { docker, names, paths }: Rooms, o
     isInputChanged: async () => {
       const isMoved = await members.refresh();
       const isFreed = await cni.refresh();
-      return (await attachments.refresh()) || isMoved || isFreed;
+      return (await attachments.refresh()) || isMoved || isFreed || (await dhcp.isChanged(wishes()));
     },
     onSteps: (steps) => keepSysctls(state, steps),
     onReached: (reached) => {
       backend.look(reached, settings(), onNews);
       writeSubnetEnv(context, reached);
       void attachments.forget(goneOf(attachments.list(), reached, seedOf(context.agent)));
+      void dhcp.start(wishes().present.filter(({ netnsPath }) => isAttached(reached, netnsPath)));
       docker().wake();
       paths().reached(reached);
       names().listen(gatewaysOf(reached));
@@ -51,6 +54,11 @@ export function startPasses(context: Context, { docker, names, paths }: Rooms, o
     },
   });
 }
+
+/** Clients talk through interfaces that are there. */
+const isAttached = ({ desired, failures }: Reached, netnsPath: string): boolean =>
+  desired?.attachments.some((spec) => spec.netnsPath === netnsPath) === true &&
+  !failures.some(({ subject }) => subject === netnsPath);
 
 /** A first pass that knew nothing of the engine would take away what its containers use; one that hangs is not waited for. */
 const firstWordMs = 1_000;
@@ -81,6 +89,7 @@ async function readInputs(
   const map = membership.usable();
   if (map === undefined) return undefined;
   await attachments.refresh();
+  await context.dhcp.settle(dhcpWishes(attachments.list(), seedOf(agent)));
   await members.refresh();
   await cni.refresh();
   workloads.put('attach', attachedWorkloads(attachments.list(), ground()));

@@ -70,9 +70,8 @@ export function startWorks(context: Context): Works {
     engine: () => docker.engine(),
   });
   const bridged = { faults: () => engineMembersOf(context, docker).faults };
-  const account = createAccount(context, reconciler, [docker, bridged, plugin, names, relaying], docker, () =>
-    paths.outside(),
-  );
+  const rooms = [docker, bridged, plugin, names, relaying, context.dhcp];
+  const account = createAccount(context, reconciler, rooms, docker, () => paths.outside());
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));

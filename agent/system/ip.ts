@@ -12,6 +12,8 @@ const linkSchema = z.object({
   flags: z.array(z.string()),
   mtu: z.number(),
   link_index: z.number().optional(),
+  /** The link that a VLAN's or a macvlan's is on, where it is in this namespace. */
+  link: z.string().nullish(),
   master: z.string().optional(),
   address: z.string().optional(),
   ifalias: z.string().optional(),
@@ -28,6 +30,9 @@ const vxlanSchema = z.object({
   local6: z.string().optional(),
   link: z.string().optional(),
 });
+
+const filteringSchema = z.object({ vlan_filtering: z.literal(1) });
+const vlanSchema = z.object({ id: z.number() });
 
 const routeSchema = z.object({
   dst: z.string(),
@@ -86,6 +91,7 @@ export function parseLinks(json: string): ReadonlyMap<string, ObservedLink> {
       mac: link.address,
       peerIndex: link.link_index,
       ...parseVxlan(link.linkinfo),
+      ...parseVlans(link),
       addresses: link.addr_info.flatMap(({ local, prefixlen, scope }) =>
         local !== undefined && prefixlen !== undefined && scope !== 'link' ? [`${local}/${prefixlen}`] : [],
       ),
@@ -100,6 +106,18 @@ function parseVxlan(info: z.infer<typeof linkSchema>['linkinfo']): { readonly vx
   if (parsed?.success !== true) return {};
   const { id, port, local, local6, link } = parsed.data;
   return { vxlan: { vni: id, port, local: local ?? local6, device: link } };
+}
+
+function parseVlans({
+  link,
+  linkinfo: { info_kind: kind, info_data: data } = {},
+}: z.infer<typeof linkSchema>): Pick<ObservedLink, 'vlanId' | 'isVlanFiltering' | 'parent'> {
+  if (kind === 'bridge') return filteringSchema.safeParse(data).success ? { isVlanFiltering: true } : {};
+  const vlan = kind === 'vlan' ? vlanSchema.safeParse(data).data : undefined;
+  return {
+    ...(vlan === undefined ? {} : { vlanId: vlan.id }),
+    ...(typeof link === 'string' ? { parent: link } : {}),
+  };
 }
 
 export function parseRoutes(json: string, family: Family): ObservedRoute[] {

@@ -9,6 +9,7 @@ import {
   type LinkName,
   type MacAddress,
   type RouteWish,
+  type Vlan,
   parseMacAddress,
 } from '../../shared/attachment.ts';
 import { WarrenError } from '../../shared/errors.ts';
@@ -31,6 +32,9 @@ export interface AttachOptions extends InstanceOptions {
   readonly phys?: CardWish;
   readonly mode?: 'macvlan' | 'ipvlan';
   readonly directPhys?: CardWish;
+  readonly vlan?: Vlan;
+  readonly dummy?: true;
+  readonly dhcp?: 'udhcpc' | true;
   readonly wait?: number | true;
 }
 
@@ -46,6 +50,7 @@ export function readRequest(target: string, options: AttachOptions): z.output<ty
     ports: [...options.expose],
     place: placeOf(options),
     ip: [...options.ip],
+    dhcp: options.dhcp === undefined ? null : 'udhcpc',
     mac: options.mac ?? null,
     routes: [...options.route],
   });
@@ -62,15 +67,22 @@ export function interfaceOf({ interface: name, ifname }: AttachOptions): Interfa
   return name ?? ifname;
 }
 
-function placeOf({ bridge, phys, mode, directPhys }: AttachOptions): WishedPlace {
-  if ([bridge, phys, directPhys].filter((one) => one !== undefined).length > 1) {
-    throw new WarrenError('usage-invalid', 'choose one of --bridge, --phys and --direct-phys', { field: 'place' });
+function placeOf({ bridge, phys, mode, directPhys, dummy, vlan: number }: AttachOptions): WishedPlace {
+  if ([bridge, phys, directPhys, dummy].filter((one) => one !== undefined).length > 1) {
+    throw new WarrenError('usage-invalid', 'choose one of --bridge, --phys, --direct-phys and --dummy', {
+      field: 'place',
+    });
+  }
+  const vlan = number ?? null;
+  if (vlan !== null && bridge === undefined && phys === undefined) {
+    throw new WarrenError('usage-invalid', '--vlan needs --bridge or --phys', { field: 'vlan' });
   }
   if (mode !== undefined && phys === undefined) {
     throw new WarrenError('usage-invalid', '--mode needs --phys', { field: 'mode' });
   }
-  if (bridge !== undefined) return { kind: 'bridge', bridge };
-  if (phys !== undefined) return { kind: 'card', card: phys, mode: mode ?? 'macvlan' };
+  if (bridge !== undefined) return { kind: 'bridge', bridge, vlan };
+  if (phys !== undefined) return { kind: 'card', card: phys, mode: mode ?? 'macvlan', vlan };
+  if (dummy === true) return { kind: 'dummy' };
   if (directPhys !== undefined) return { kind: 'direct', card: directPhys };
   return { kind: 'mesh' };
 }
@@ -78,6 +90,13 @@ function placeOf({ bridge, phys, mode, directPhys }: AttachOptions): WishedPlace
 /** `02:…`, or `U:TEXT` as pipework has it. */
 export function parseMac(text: string): MacAddress {
   return text.startsWith('U:') ? macOfText(text.slice(2)) : parseMacAddress(text);
+}
+
+/** pipework knows two more; why they are none here stands in agent/dhcp/client.ts. */
+export function parseDhcp(text: string): 'udhcpc' {
+  if (text === 'udhcpc') return text;
+  const why = `'${printable(text)}' is no DHCP client that Warren runs; write --dhcp, or --dhcp udhcpc (of busybox)`;
+  throw new WarrenError('usage-invalid', why, { field: 'dhcp' });
 }
 
 /** `80`, `80/tcp` or `53/udp`. */

@@ -2,13 +2,13 @@
 import type { AttachmentStatus } from '../../agent/local/api.ts';
 import { parseTarget } from '../../agent/attach/target.ts';
 import { WarrenError } from '../../shared/errors.ts';
-import { parseAddressWish, parseCardWish, parseLinkName, parseRouteWish } from '../../shared/attachment.ts';
+import { parseAddressWish, parseCardWish, parseLinkName, parseRouteWish, parseVlan } from '../../shared/attachment.ts';
 import { parseInterfaceName } from '../../shared/names.ts';
 import { parseLabel, parseSegmentName } from '../../shared/workload.ts';
 import { type Register, collectParsed, wholeNumber } from '../command.ts';
 import { type Table, fieldTable } from '../output.ts';
 import { waitForCarrier, waitForTarget } from './attach-wait.ts';
-import { type AttachOptions, parseMac, parseExposed, readRequest } from './attach-options.ts';
+import { type AttachOptions, parseDhcp, parseExposed, parseMac, readRequest } from './attach-options.ts';
 import { type InstanceOptions, agentOf, withInstance } from './instance.ts';
 
 export const register: Register = (program, io) => {
@@ -37,6 +37,9 @@ export const register: Register = (program, io) => {
     .option('--phys <card>', 'on this network card, or mac:ADDRESS', parseCardWish)
     .option('--mode <mode>', 'with --phys: macvlan or ipvlan (macvlan)', parseMode)
     .option('--direct-phys <card>', 'the network card itself, until it is detached', parseCardWish)
+    .option('--vlan <number>', 'with --bridge or --phys: in this VLAN', parseVlan)
+    .option('--dhcp [client]', 'address from a DHCP server; client: udhcpc', parseDhcp)
+    .option('--dummy', 'on no wire at all')
     .option('--wait [seconds]', 'wait for the target; without one, inside a container: for its interface', parseWait)
     .action(async (target: string | undefined, options: AttachOptions) => {
       if (target === undefined) {
@@ -87,15 +90,19 @@ function tableOf(items: readonly AttachmentStatus[]): Table {
   };
 }
 
+const inVlan = (text: string, vlan: number | null): string => (vlan === null ? text : `${text} VLAN ${vlan}`);
+
 function placeOf({ place }: AttachmentStatus): string {
   switch (place.kind) {
     case 'mesh':
       return 'mesh';
     case 'bridge':
-      return place.bridge;
+      return inVlan(place.bridge, place.vlan);
     case 'card':
-      return `${place.mode} ${place.card}`;
+      return inVlan(`${place.mode} ${place.card}`, place.vlan);
     case 'direct':
       return place.card;
+    case 'dummy':
+      return 'dummy';
   }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { LabHost } from '../support/lab-host.ts';
 import { type Lab, openMesh } from '../support/lab.ts';
+import { startCapture } from '../support/capture.ts';
 import { makeNamespace, runInside } from '../support/namespace.ts';
 import { startProcess } from '../support/process.ts';
 import { until } from '../support/wait.ts';
@@ -146,6 +147,44 @@ test("the card with the host's default route is not taken away", async () => {
   await host.warren(['detach', `netns:${space('p6d')}`]);
 });
 
+test('P6: what Open vSwitch, VLANs without a wire, and several places at once are told', async () => {
+  const refused = async (...args: string[]): Promise<string> => {
+    const { exitCode, stderr } = await host.warren(['attach', `netns:${space('p6d')}`, ...args], { okCodes: 'any' });
+    assert.equal(exitCode, 2);
+    return stderr;
+  };
+  assert.match(await refused('--vlan', '10'), /--vlan needs --bridge or --phys/);
+  assert.match(await refused('--bridge', 'br-pw', '--vlan', '4095'), /1 to 4094/);
+  assert.match(await refused('--bridge', 'br-pw', '--dummy'), /choose one of/);
+});
+
+test('P1: neighbours are told of an address that is somebody else’s now, by ARP and neighbour advertisement', async () => {
+  const ips = ['--ip', '192.168.60.77/24', '--ip', 'fd60::77/64'];
+  await attach('watch', '--bridge', 'br-pw', '--ip', '192.168.60.70/24', '--ip', 'fd60::70/64');
+  await attach('old', '--bridge', 'br-pw', ...ips, '--mac', '02:00:00:00:60:01');
+  const neighbour = async (address: string): Promise<string> =>
+    (await runInside(space('watch'), ['ip', 'neigh', 'show', address])).stdout;
+  for (const address of ['192.168.60.77', 'fd60::77']) {
+    await runInside(space('watch'), ['ping', '-c1', '-W5', address]);
+    assert.match(await neighbour(address), /02:00:00:00:60:01/);
+  }
+  await host.warren(['detach', `netns:${space('old')}`]);
+  const capture = await startCapture(space('watch'), `${host.dir}/notice.pcap`, 'arp', 'or', 'icmp6');
+  await attach('new', '--bridge', 'br-pw', ...ips, '--mac', '02:00:00:00:60:02');
+  await until('the neighbour knows', { seconds: 20 }, async () => {
+    const known = [await neighbour('192.168.60.77'), await neighbour('fd60::77')];
+    return known.every((one) => one.includes('02:00:00:00:60:02'));
+  });
+  const { packets } = await capture.stop();
+  // Gratuitous: sender and target are the address itself (RFC 826 gives their places).
+  const addresses = (payload: Buffer): string[] => [14, 24].map((at) => [...payload.subarray(at, at + 4)].join('.'));
+  const gratuitous = packets.filter(({ kind }) => kind === 'arp').map(({ payload }) => addresses(payload));
+  assert.ok(gratuitous.some(([sender, about]) => sender === '192.168.60.77' && about === sender));
+  // Type 136, a neighbour advertisement, to all nodes.
+  const told = packets.filter(({ payload, target }) => payload[0] === 136 && target === 'ff02:0:0:0:0:0:0:1');
+  assert.ok(told.some(({ source }) => source === 'fd60:0:0:0:0:0:0:77'));
+});
+
 test('P7: --wait inside a container ends when its interface comes up', async () => {
   await makeNamespace(space('p7'));
   // `ip netns exec` gives it the /sys of its namespace, as a container has it.
@@ -196,7 +235,7 @@ test('after leaving nothing of it is left, and what was there before is', async 
     [...links.keys()].filter((name) => name.startsWith('wv')),
     [],
   );
-  for (const name of ['p1', 'p1b', 'p3', 'p4', 'p6', 'p6m', 'p8']) {
+  for (const name of ['p1', 'p1b', 'p3', 'p4', 'p6', 'p6m', 'p8', 'watch', 'new']) {
     assert.deepEqual([...(await linksOf(space(name))).keys()], ['lo'], name);
   }
 });

@@ -17,6 +17,13 @@ export interface FakeLink {
   peer: { netns: FakeNetns; name: string; index: number } | undefined;
   /** As `ip -j -d` prints it. */
   vxlan: { id: number; port: number; local?: string; local6?: string; link: string } | undefined;
+  /** Of a VLAN's link. */
+  vlanId: number | undefined;
+  /** The link of this namespace that it is on. */
+  parent: string | undefined;
+  isVlanFiltering: boolean;
+  /** Of a port: VLAN -> flags as `bridge -j vlan` prints them. */
+  vlans: Map<number, string[]>;
   /** Forwarding entries as `bridge -j fdb` prints them. */
   entries: { mac: string; dst: string; flags: string[] }[];
 }
@@ -63,6 +70,10 @@ export class FakeNetns {
       addresses: [],
       peer: undefined,
       vxlan: undefined,
+      vlanId: undefined,
+      parent: undefined,
+      isVlanFiltering: false,
+      vlans: new Map(),
       entries: [],
     };
     this.links.set(name, link);
@@ -78,7 +89,9 @@ export class FakeNetns {
     this.#tell(`Deleted ${link.index}: ${name}: <BROADCAST>`);
     const { peer } = link;
     if (peer !== undefined && peer.netns.links.has(peer.name)) peer.netns.removeLink(peer.name);
-    for (const other of this.links.values()) if (other.vxlan?.link === name) this.removeLink(other.name);
+    for (const other of this.links.values()) {
+      if (other.vxlan?.link === name || other.parent === name) this.removeLink(other.name);
+    }
   }
 
   need(name: string): FakeLink {
@@ -104,6 +117,7 @@ export class FakeNetns {
   #linkAdd(words: readonly string[], find: (path: string) => FakeNetns | undefined): void {
     const line = words.join(' ');
     if (/ type vxlan /.test(line)) return this.#vxlanAdd(line);
+    if (/ type (?:vlan|macvlan|dummy)/.test(line)) return this.#otherAdd(line, find);
     const bridge = /^dev (\S+)(?: address (\S+))?(?: mtu (\d+))? type bridge(?: mcast_snooping 0 stp_state 0)?$/.exec(
       line,
     );
@@ -124,6 +138,40 @@ export class FakeNetns {
     const inner = netns.addLink(peerName, 'veth', { mtu: Number(peerMtu), ...(mac === undefined ? {} : { mac }) });
     outer.peer = { netns, name: peerName, index: inner.index };
     inner.peer = { netns: this, name, index: outer.index };
+  }
+
+  #otherAdd(line: string, find: (path: string) => FakeNetns | undefined): void {
+    const words =
+      /^(?:link (\S+) )?name (\S+)(?: address (\S+))?(?: netns (\S+))? type (vlan id (\d+)|macvlan mode bridge|dummy)$/;
+    const match = words.exec(line);
+    if (match === null) throw new Error(`the fake host does not know 'ip link add ${line}'`);
+    const [, parent, name = '', mac, path, type = '', id] = match;
+    const netns = path === undefined ? this : find(path);
+    if (netns === undefined) throw new Refusal(`Error: argument "${path}" is wrong: Invalid "netns" value`);
+    const mtu = parent === undefined ? 1500 : this.need(parent).mtu;
+    const link = netns.addLink(name, type.split(' ')[0], { mtu, ...(mac === undefined ? {} : { mac }) });
+    link.vlanId = id === undefined ? undefined : Number(id);
+    link.parent = netns === this ? parent : undefined;
+  }
+
+  /** `vlan add dev X vid N pvid untagged`, `vlan del dev X vid N` */
+  changeVlan(words: readonly string[]): void {
+    const match = /^vlan (add|del) dev (\S+) vid (\d+)( pvid untagged)?$/.exec(words.join(' '));
+    if (match === null) throw new Error(`the fake host does not know 'bridge ${words.join(' ')}'`);
+    const [, verb, name = '', id = '', isUntagged] = match;
+    const { vlans } = this.need(name);
+    if (verb === 'del') vlans.delete(Number(id));
+    else {
+      if (isUntagged !== undefined) for (const flags of vlans.values()) flags.splice(0);
+      vlans.set(Number(id), isUntagged === undefined ? [] : ['PVID', 'Egress Untagged']);
+    }
+  }
+
+  vlanJson(): string {
+    const ports = [...this.links.values()].filter(({ vlans }) => vlans.size > 0);
+    return JSON.stringify(
+      ports.map(({ name, vlans }) => ({ ifname: name, vlans: [...vlans].map(([vlan, flags]) => ({ vlan, flags })) })),
+    );
   }
 
   #vxlanAdd(line: string): void {
@@ -160,10 +208,15 @@ export class FakeNetns {
       if (word === 'up') link.isUp = true;
       else if (word === 'down') this.#linkDown(link);
       else if (word === 'mtu') link.mtu = Number(rest[(i += 1)]);
-      else if (word === 'arp' || word === 'addrgenmode') i += 1;
+      else if (word === 'arp' || word === 'addrgenmode' || word === 'address') i += 1;
       else if (word === 'alias') link.alias = rest[(i += 1)];
-      else if (word === 'master') link.master = this.need(rest[(i += 1)] ?? '').name;
-      else throw new Error(`the fake host does not know 'ip link set ${rest.join(' ')}'`);
+      else if (word === 'master') {
+        link.master = this.need(rest[(i += 1)] ?? '').name;
+        link.vlans = new Map([[1, ['PVID', 'Egress Untagged']]]);
+      } else if (word === 'type' && rest[i + 2] === 'vlan_filtering') {
+        link.isVlanFiltering = rest[i + 3] === '1';
+        i += 3;
+      } else throw new Error(`the fake host does not know 'ip link set ${rest.join(' ')}'`);
     }
     if (link.isUp) for (const address of link.addresses) this.#connect(link, address);
     this.#tell(`${link.index}: ${name}: <BROADCAST${link.isUp ? ',UP' : ''}> mtu ${link.mtu}`);
@@ -255,9 +308,8 @@ export class FakeNetns {
       ...(link.master === undefined ? {} : { master: link.master }),
       address: link.mac,
       ...(link.alias === undefined ? {} : { ifalias: link.alias }),
-      ...(link.kind === undefined
-        ? {}
-        : { linkinfo: { info_kind: link.kind, ...(link.vxlan === undefined ? {} : { info_data: link.vxlan }) } }),
+      ...(link.kind === undefined ? {} : { linkinfo: { info_kind: link.kind, info_data: link.vxlan ?? dataOf(link) } }),
+      ...(link.parent === undefined ? {} : { link: link.parent }),
       addr_info: link.addresses.map((address) => {
         const [local, prefixlen] = address.split('/');
         return {
@@ -284,6 +336,11 @@ export class FakeNetns {
       })),
     );
   }
+}
+
+function dataOf(link: FakeLink): object {
+  if (link.kind === 'bridge') return { vlan_filtering: link.isVlanFiltering ? 1 : 0 };
+  return link.vlanId === undefined ? {} : { id: link.vlanId };
 }
 
 function namedWords(words: readonly string[]): Map<string, string> {

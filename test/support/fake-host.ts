@@ -68,7 +68,7 @@ export class FakeHost {
   hand(commandLine: string): void {
     const [tool, ...rest] = commandLine.split(' ');
     if (tool === 'ip') this.#batchLine(this.main, rest);
-    else if (tool === 'bridge') this.main.changeEntry(rest);
+    else if (tool === 'bridge') this.#bridgeLine(rest);
     else if (tool === 'nft') this.#tell('nft', this.nft.script(rest.join(' ')));
     else if (tool === 'wg') this.#wg(rest);
     else throw new Error(`the fake host cannot do '${commandLine}' by hand`);
@@ -160,6 +160,7 @@ export class FakeHost {
   #enter([net = '', tool, ...args]: readonly string[], input: string | undefined): CommandResult {
     const netns = this.namespaces.get(net.replace('--net=', ''));
     if (netns === undefined) throw new Refusal(`nsenter: cannot open ${net}: No such file or directory`);
+    if (tool === 'sysctl') return ok('');
     if (tool !== 'ip') throw new Error(`the fake host does not know '${tool}' inside a namespace`);
     return this.#ip(netns, args, input);
   }
@@ -170,6 +171,9 @@ export class FakeHost {
     const shown = /^-j -([46]) route show table main$/.exec(line);
     if (shown !== null) return ok(netns.routeJson(shown[1] === '4' ? [4] : [6]));
     if (line === '-j -d route show table all') return ok(netns.routeJson([4, 6]));
+    if (/^-j -d link show dev \S+$/.test(line)) {
+      return ok(JSON.stringify([{ linkinfo: { info_slave_data: { state: 'forwarding' } } }]));
+    }
     if (line === '-force -batch -') return this.#batch(netns, input ?? '');
     if (/^link add dev \S+ type wireguard$/.test(line)) return ok(this.#makeTunnel(args[3] ?? '', 'wireguard'));
     throw new Error(`the fake host does not know 'ip ${line}'`);
@@ -178,8 +182,14 @@ export class FakeHost {
   #bridge(line: string, input: string | undefined): CommandResult {
     const shown = /^-j fdb show dev (\S+)$/.exec(line);
     if (shown !== null) return ok(JSON.stringify(this.main.need(shown[1] ?? '').entries));
+    if (line === '-j vlan show') return ok(this.main.vlanJson());
     if (line !== '-force -batch -') throw new Error(`the fake host does not know 'bridge ${line}'`);
-    return this.#lines(input ?? '', (words) => this.main.changeEntry(words));
+    return this.#lines(input ?? '', (words) => this.#bridgeLine(words));
+  }
+
+  #bridgeLine(words: readonly string[]): void {
+    if (words[0] === 'vlan') this.main.changeVlan(words);
+    else this.main.changeEntry(words);
   }
 
   #batch(netns: FakeNetns, input: string): CommandResult {

@@ -25,7 +25,7 @@ function machine() {
   };
   let saved: string | undefined;
   let leases: readonly Cidr[] = lease;
-  const ground = (): Ground => ({ leases, isBridged: (name) => name.startsWith('lan') });
+  const ground = (): Ground => ({ leases, isBridged: (name) => name.startsWith('lan'), dhcpLease: () => undefined });
   const open = (): Attachments =>
     openAttachments({
       clock: systemClock,
