@@ -69,8 +69,8 @@ export function createDhcpClients({ system, runDir, stateDir }: DhcpParts): Dhcp
     return done;
   };
   const startOne = async (wish: ClientWish): Promise<void> => {
-    if ((await lookAtClient(folder, wish.id)) !== undefined) return;
     try {
+      if ((await lookAtClient(folder, wish.id)) !== undefined) return;
       await mkdir(folder, { recursive: true, mode: 0o700 });
       if ((await readIfThere(hook)) !== hookText) await writeDurably(hook, hookText, 0o700);
       await startClient(system, (udhcpc ??= await findUdhcpc(system)), wish, { folder, hook });
