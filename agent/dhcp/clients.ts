@@ -70,10 +70,11 @@ export function createDhcpClients({ system, runDir, stateDir }: DhcpParts): Dhcp
   };
   const startOne = async (wish: ClientWish): Promise<void> => {
     try {
-      if ((await lookAtClient(folder, wish.id)) !== undefined) return;
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      if ((await readIfThere(hook)) !== hookText) await writeDurably(hook, hookText, 0o700);
-      await startClient(system, (udhcpc ??= await findUdhcpc(system)), wish, { folder, hook });
+      if ((await lookAtClient(folder, wish.id)) === undefined) {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        if ((await readIfThere(hook)) !== hookText) await writeDurably(hook, hookText, 0o700);
+        await startClient(system, (udhcpc ??= await findUdhcpc(system)), wish, { folder, hook });
+      }
       faults.delete(wish.id);
     } catch (error) {
       faults.set(wish.id, { kind: 'dhcp', subject: wish.netnsPath, why: asWarrenError(error).message });
