@@ -3,7 +3,7 @@
  * to 20 times slower than this machine: it takes the tests that touch the kernel's WireGuard, not those that need load.
  *   node --import tsx test/kernel/run.ts [TEST...]     names of files in test/mesh, without .test.ts
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../support/lab-config.ts';
 import { runInGuest } from './guest.ts';
@@ -17,7 +17,8 @@ const files = names.map((name) => join(root, 'dist/test/mesh', `${name}.test.js`
 if (files.length === 0) throw new Error(`no such tests in dist/test/mesh: ${names.join(', ')}; run npm run build`);
 
 const guest = {
-  kernelDir: join(root, '.cache/kernel'),
+  // The guest sees the file system below another root, where an absolute link leads nowhere.
+  kernelDir: realpathSync(join(root, '.cache/kernel')),
   directory: root,
   memoryMegabytes: 4096,
   deadlineSeconds: 2400,
