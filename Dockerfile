@@ -32,7 +32,7 @@ USER 10001:10001
 ENV NODE_ENV=production \
   WARREN_STATE=/var/lib/warren-server \
   WARREN_LISTEN=0.0.0.0:8443
-EXPOSE 8443
+EXPOSE 8443/tcp 8443/udp
 VOLUME /var/lib/warren-server
 HEALTHCHECK --interval=5s --timeout=5s --start-period=10s --retries=6 \
   CMD ["env", "NODE_EXTRA_CA_CERTS=/var/lib/warren-server/ca.crt", "node", "-e", \

@@ -24,6 +24,11 @@ export interface ServerConfig {
   readonly metricsListen: SocketAddress | undefined;
   /** True where nobody configured it: then a server without metrics is better than none. */
   readonly isMetricsDefault?: boolean;
+  /**
+   * Where hosts ask by UDP what they look like from outside; `on` is at the port of `listen`. Absent where nobody
+   * configured it: `on`, and then a server without reflector is better than none.
+   */
+  readonly reflector?: SocketAddress | 'on' | 'off';
   readonly logLevel: LogLevel;
   /** Used at the first start only; later pools are the store's. */
   readonly overlayPool: Cidr;
@@ -116,6 +121,7 @@ function complete(values: Partial<ServerFields>): ServerConfig {
     stateDir: values.state ?? '/var/lib/warren-server',
     metricsListen: metrics === 'off' ? undefined : metrics,
     ...(values.metricsListen === undefined ? { isMetricsDefault: true } : {}),
+    ...(values.reflector === undefined ? {} : { reflector: values.reflector }),
     logLevel: values.logLevel ?? 'info',
     overlayPool: values.overlayPool ?? ('10.86.0.0/16' as Cidr),
     containerPool: values.containerPool ?? ('10.210.0.0/16' as Cidr),

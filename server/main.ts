@@ -3,25 +3,29 @@
  * listens. The only place where all parts of the server meet; none of them knows this one.
  */
 import { randomBytes } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { type Logger, destination, pino } from 'pino';
-import { WarrenError } from '../shared/errors.ts';
 import type { Secret } from '../shared/secret.ts';
 import { version } from '../shared/version.ts';
 import { type BuiltApp, buildApp } from './app.ts';
-import type { ServerConfig, SocketAddress } from './config.ts';
+import type { ServerConfig } from './config.ts';
 import type { Clock, Deps } from './deps.ts';
 import { createFeed } from './feed/feed.ts';
 import type { FailureLimits } from './http/rate-limit.ts';
 import { ensureFirstKey } from './keys/first-key.ts';
+import {
+  type Closer,
+  listenForHttps,
+  listenForMetrics,
+  listenForReflection,
+  reflectorPortToTell,
+} from './listeners.ts';
 import { loadOrCreateAuthority } from './pki/authority.ts';
 import { keepCredentialsFresh, serverNames } from './pki/server-credentials.ts';
 import { createStoreKeys } from './pki/store-keys.ts';
 import { routes } from './routes/index.ts';
 import { keyFile, openFileLimit, prepareStateDir, statePaths, writeStateFile } from './state-dir.ts';
 import { createLiveReports } from './status/live.ts';
-import { listenForMetrics } from './status/metrics-listener.ts';
-import { type Metrics, createMetrics } from './status/metrics.ts';
+import { createMetrics } from './status/metrics.ts';
 import { registerGauges } from './status/gauges.ts';
 import { startSweep } from './status/sweep.ts';
 import { openStore } from './store/open.ts';
@@ -30,6 +34,8 @@ import { setUpMesh } from './store/set-up.ts';
 export interface RunningServer {
   readonly url: string;
   readonly port: number;
+  /** UDP; undefined where there is no reflector. */
+  readonly reflectorPort: number | undefined;
   /** Undefined when metrics are off. */
   readonly metricsPort: number | undefined;
   /** The first admin key, when this start made it. */
@@ -45,8 +51,6 @@ export interface StartOptions {
   readonly random?: (bytes: number) => Buffer;
   readonly limits?: FailureLimits;
 }
-
-type Closer = () => Promise<unknown> | void;
 
 /** Throws what is wrong with configuration, state or listeners; nothing stays open then. */
 export async function start(config: ServerConfig, options: StartOptions = {}): Promise<RunningServer> {
@@ -83,7 +87,8 @@ async function startParts(
 
   let isDraining = false;
   const metrics = createMetrics();
-  const feed = createFeed({ store, clock, log: log.child({ part: 'feed' }) });
+  let reflectorPort: number | undefined;
+  const feed = createFeed({ store, clock, log: log.child({ part: 'feed' }), reflectorPort: () => reflectorPort });
   // Port 0 is filled in once the system has chosen one; the configuration is complete before anything is served.
   const shown = { ...config };
   const live = createLiveReports();
@@ -95,18 +100,28 @@ async function startParts(
   registerGauges(metrics, deps, built.streams);
   closers.push(keepCredentialsFresh(deps, names, credentials, built.app.server));
   closers.push(() => closeApp(built));
-  const port = await listen(built, config.listen);
+  // Before the first stream can ask for its port. Only a port that the system chooses must be known first.
+  const reflect = (at: number) => listenForReflection(config, { port: at, metrics, log }, closers);
+  const isPortChosen = config.listen.port !== 0;
+  let reflector = isPortChosen ? await reflect(config.listen.port) : undefined;
+  reflectorPort = reflectorPortToTell(shown, reflector);
+  const port = await listenForHttps(built, config.listen);
   shown.url = config.url.replace(/:0$/, `:${port}`);
-  const metricsPort = await listenMetrics(config, { metrics, log }, closers);
+  if (!isPortChosen) reflector = await reflect(port);
+  reflectorPort = reflectorPortToTell(shown, reflector);
+  const metricsPort = await listenForMetrics(config, { metrics, log }, closers);
   closers.push(startSweep(deps));
   closers.push(async () => {
     isDraining = true;
     await feed.drain();
   });
-  log.info({ url: shown.url, port, metricsPort, version, revision: store.position().revision }, 'ready');
+  log.info(
+    { url: shown.url, port, reflectorPort: reflector?.port, metricsPort, version, revision: store.position().revision },
+    'ready',
+  );
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopping ??= closeAll(closers, log));
-  return { url: shown.url, port, metricsPort, firstKey, deps, stop };
+  return { url: shown.url, port, reflectorPort: reflector?.port, metricsPort, firstKey, deps, stop };
 }
 
 /** In the opposite order of opening; one that fails never keeps the rest open. */
@@ -132,48 +147,6 @@ async function closeApp({ app, streams }: BuiltApp): Promise<void> {
   } finally {
     clearTimeout(force);
   }
-}
-
-/** Room for a whole fleet that connects at once; the system caps it at its own limit. */
-const backlog = 4096;
-
-async function listen({ app }: BuiltApp, { host, port }: SocketAddress): Promise<number> {
-  try {
-    await app.listen({ host, port, backlog });
-  } catch (cause) {
-    throw listenError(cause, `${host}:${port}`, '--listen');
-  }
-  return (app.server.address() as AddressInfo).port;
-}
-
-/** A busy default address is no reason not to serve: a second server on one machine has asked for nothing there. */
-async function listenMetrics(
-  { metricsListen: at, isMetricsDefault = false }: ServerConfig,
-  { metrics, log }: { metrics: Metrics; log: Logger },
-  closers: Closer[],
-): Promise<number | undefined> {
-  if (at === undefined) return undefined;
-  try {
-    const listener = await listenForMetrics(metrics, at);
-    closers.push(() => listener.close());
-    return listener.port;
-  } catch (cause) {
-    const error = listenError(cause, `${at.host}:${at.port}`, "metricsListen (or turn it 'off')");
-    if (!isMetricsDefault) throw error;
-    log.warn({ why: error.message }, 'no metrics');
-    return undefined;
-  }
-}
-
-function listenError(cause: unknown, where: string, setting: string): WarrenError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-  if (code === 'EACCES') {
-    return new WarrenError('privilege-missing', `cannot listen on ${where}: not allowed; choose another ${setting}`, {
-      cause,
-    });
-  }
-  const why = code === 'EADDRINUSE' ? 'something else listens there' : code;
-  return new WarrenError('conflict', `cannot listen on ${where}: ${why}; choose another ${setting}`, { cause });
 }
 
 /** Files a server needs besides its streams, and streams it should be able to hold. */

@@ -8,11 +8,16 @@ import { flagsOf, withConfigOptions } from './options.ts';
 export function registerConfigtest(server: Command, io: Io): void {
   withConfigOptions(server.command('configtest').description('check the configuration and show it')).action(
     async (_options: unknown, command: Command) => {
-      const { isMetricsDefault: _, ...config } = await loadServerConfig({ flags: flagsOf(command), env: io.env });
+      const {
+        isMetricsDefault: _,
+        reflector = 'on',
+        ...config
+      } = await loadServerConfig({ flags: flagsOf(command), env: io.env });
       const shown = {
         ...config,
         listen: formatAddress(config.listen),
         metricsListen: config.metricsListen === undefined ? 'off' : formatAddress(config.metricsListen),
+        reflector: typeof reflector === 'string' ? reflector : formatAddress(reflector),
       };
       io.output.data(shown, () => fieldTable(shown));
     },

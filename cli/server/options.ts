@@ -9,6 +9,7 @@ export function withConfigOptions(command: Command): Command {
     .option('--url <https://host:port>', 'how hosts and people reach this server')
     .option('--state <dir>', 'state directory (default /var/lib/warren-server)')
     .option('--metrics-listen <host:port>', "where Prometheus may ask, or 'off' (default 127.0.0.1:9464)")
+    .option('--reflector <on|off|host:port>', 'UDP for hosts behind NAT (default on, at the port of --listen)')
     .option('--domain <name>', 'DNS zone of the mesh (default warren.internal)')
     .option('--log-level <level>', 'fatal, error, warn, info, debug, trace or silent (default info)');
 }

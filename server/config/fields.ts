@@ -25,6 +25,10 @@ export const fields = {
     env: 'WARREN_METRICS_LISTEN',
     parse: (text: string) => (text === 'off' ? 'off' : parseSocketAddress(text)),
   },
+  reflector: {
+    env: 'WARREN_REFLECTOR',
+    parse: parseReflector,
+  },
   logLevel: { env: 'WARREN_LOG_LEVEL', parse: parseLogLevel },
   overlayPool: { env: 'WARREN_OVERLAY_POOL', parse: parsePool },
   containerPool: { env: 'WARREN_CONTAINER_POOL', parse: parsePool },
@@ -44,6 +48,15 @@ export function parseSocketAddress(text: string): SocketAddress {
   if (host === undefined || port > 65535) throw new Error('write it like 0.0.0.0:8443 or [::]:8443');
   if (host.includes(':') || /^[\d.]+$/.test(host)) parseListenAddress(host);
   return { host, port };
+}
+
+function parseReflector(text: string): SocketAddress | 'on' | 'off' {
+  if (text === 'on' || text === 'off') return text;
+  try {
+    return parseSocketAddress(text);
+  } catch (cause) {
+    throw new Error(`write on, off or an address; ${cause instanceof Error ? cause.message : ''}`, { cause });
+  }
 }
 
 function parseListenAddress(host: string): void {

@@ -9,7 +9,7 @@ export interface MetricsListener {
   close(): Promise<void>;
 }
 
-export async function listenForMetrics(metrics: Metrics, { host, port }: SocketAddress): Promise<MetricsListener> {
+export async function openMetricsListener(metrics: Metrics, { host, port }: SocketAddress): Promise<MetricsListener> {
   const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('only GET /metrics\n');

@@ -65,6 +65,7 @@ test('configtest shows what the configuration comes to, and nothing is made', as
   const shown = JSON.parse(stdout) as Record<string, unknown>;
   assert.equal(shown['listen'], '[::1]:1');
   assert.equal(shown['metricsListen'], 'off');
+  assert.equal(shown['reflector'], 'on');
   assert.equal(shown['stateDir'], state);
   assert.equal(shown['domain'], 'mesh.example');
   assert.equal(existsSync(state), false);

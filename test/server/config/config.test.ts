@@ -35,6 +35,7 @@ test('without anything the defaults hold', async () => {
   assert.deepEqual(config.listen, { host: '0.0.0.0', port: 8443 });
   assert.equal(config.url, `https://${hostname().toLowerCase()}:8443`);
   assert.deepEqual(config.metricsListen, { host: '127.0.0.1', port: 9464 });
+  assert.equal(config.reflector, undefined);
   assert.equal(config.overlayPool, '10.86.0.0/16');
   assert.equal(config.domain, 'warren.internal');
   assert.equal(config.distDir, fileURLToPath(new URL('../../../out/dist', import.meta.url)));
@@ -77,6 +78,21 @@ test('a domain is two labels or more, lower case, so that it can stand in a zone
   for (const domain of ['internal', 'Mesh.example', 'mesh.example.', '-a.example', 'a..b', '10.0.0.1', 'ä.example']) {
     assert.match((await problemsOf(`domain: ${domain}\n`))[0] ?? '', /^FILE:1: domain: .*is not a domain/, domain);
   }
+});
+
+test('the reflector is on, off, or somewhere else', async () => {
+  for (const [text, wanted] of [
+    ['on', 'on'],
+    ['off', 'off'],
+    ['[::1]:3478', { host: '::1', port: 3478 }],
+  ] as const) {
+    const config = await loadServerConfig({ flags: { config: await file(`reflector: '${text}'\n`) }, env: {} });
+    assert.deepEqual(config.reflector, wanted);
+  }
+  assert.match(
+    (await problemsOf('reflector: maybe\n'))[0] ?? '',
+    /^FILE:1: reflector: write on, off or .*0\.0\.0\.0:8443/,
+  );
 });
 
 test('files that are not plain settings are problems', async () => {
