@@ -39,6 +39,7 @@ check_node() {
 programs() {
   echo 'wg wireguard-tools
 nft nftables
+conntrack conntrack
 ip iproute2
 tcpdump tcpdump
 iperf3 iperf3

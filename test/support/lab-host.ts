@@ -20,6 +20,8 @@ export interface HostPlace {
 }
 
 export interface LabHost extends HostPlace {
+  /** Another one after it was moved. */
+  address: string;
   readonly stateDir: string;
   readonly runDir: string;
   readonly containers: LabContainer[];

@@ -29,7 +29,9 @@ export interface ServerPlace {
 
 export function createLabServer(place: ServerPlace): LabServer {
   const port = 8443;
-  const url = `https://${place.address}:${port}`;
+  const isIpv6 = place.address.includes(':');
+  const url = `https://${isIpv6 ? `[${place.address}]` : place.address}:${port}`;
+  const listen = `${isIpv6 ? '[::]' : '0.0.0.0'}:${port}`;
   const stateDir = join(place.dir, 'server');
   const adminEnv = {
     WARREN_SERVER: url,
@@ -49,7 +51,7 @@ export function createLabServer(place: ServerPlace): LabServer {
     port,
     admin,
     async start() {
-      const argv = warren(['server', '--listen', `0.0.0.0:${port}`, '--url', url, '--state', stateDir]);
+      const argv = warren(['server', '--listen', listen, '--url', url, '--state', stateDir]);
       const server = startProcess(argv, { logFile: join(place.dir, 'server.log') });
       const before = running?.output().length ?? 0;
       running = server;

@@ -10,7 +10,8 @@ import { warrenProgram } from './lab-config.ts';
 import type { LabContainer } from './lab-container.ts';
 import { type LabHost, createLabHost } from './lab-host.ts';
 import { type LabServer, createLabServer } from './lab-server.ts';
-import { type Underlay, makeUnderlay } from './underlay.ts';
+import { makeNamespace } from './namespace.ts';
+import { type Families, type Underlay, type Uplink, makeUnderlay, underlayAddresses } from './underlay.ts';
 import { until } from './wait.ts';
 
 export interface Lab {
@@ -21,24 +22,34 @@ export interface Lab {
   readonly hosts: LabHost[];
   /** A token that enrolls as many hosts as a lab may need. */
   token(): Promise<string>;
-  /** A namespace on the underlay, not enrolled. */
-  addHost(name?: string): Promise<LabHost>;
-  /** addHost, join, agent, ready. */
+  /** A namespace on the underlay or behind a box, not enrolled. */
+  addHost(name?: string, uplink?: Uplink): Promise<LabHost>;
+  /** Join, agent, ready. */
+  enrol(host: LabHost, ...joinArgs: string[]): Promise<LabHost>;
+  /** addHost, enrol. */
   addMember(...joinArgs: string[]): Promise<LabHost>;
+  /** Pulls a host's cable and puts it in elsewhere. */
+  move(host: LabHost, uplink: Uplink): Promise<void>;
   close(): void;
 }
 
 /** An underlay and a running server; no hosts yet. */
-export async function openLab(): Promise<Lab> {
+export async function openLab(families: Families = 'ipv4'): Promise<Lab> {
   const run = beginRun();
   const program = warrenProgram();
   const prefix = namespacePrefix(run.id);
-  const underlay = await makeUnderlay(`${prefix}router`);
-  const server = createLabServer({ program, namespace: `${prefix}server`, address: '10.0.0.2', dir: run.dir });
-  await underlay.connect(server.namespace, '10.0.0.2');
+  const underlay = await makeUnderlay(`${prefix}router`, families);
+  const addresses = underlayAddresses(families, 2);
+  const server = createLabServer({ program, namespace: `${prefix}server`, address: addresses[0] ?? '', dir: run.dir });
+  await underlay.connect(server.namespace, ...addresses);
   await server.start();
   const hosts: LabHost[] = [];
+  const uplinks = new Map<LabHost, Uplink>();
   let token: Promise<string> | undefined;
+  const plugIn = async (host: LabHost, uplink: Uplink): Promise<void> => {
+    uplinks.set(host, uplink);
+    [host.address = ''] = await uplink.plug(host.namespace, 10 + hosts.indexOf(host));
+  };
   const lab: Lab = {
     id: run.id,
     dir: run.dir,
@@ -47,26 +58,28 @@ export async function openLab(): Promise<Lab> {
     hosts,
     close: () => run.end(),
     token: () => (token ??= server.makeToken('--uses', '1000')),
-    async addHost(name = `h${hosts.length + 1}`) {
+    async addHost(name = `h${hosts.length + 1}`, uplink: Uplink = underlay) {
       const index = hosts.length + 1;
       const dir = join(run.dir, name);
       mkdirSync(dir);
-      const place = {
-        namespace: prefix + name,
-        address: `10.0.0.${9 + index}`,
-        interfaceName: interfacePrefix(run.id) + index,
-      };
-      const host = createLabHost({ program, name, dir, ...place });
+      const namespace = prefix + name;
+      const interfaceName = interfacePrefix(run.id) + index;
+      const host = createLabHost({ program, name, dir, namespace, interfaceName, address: '' });
       hosts.push(host);
-      await underlay.connect(host.namespace, host.address);
+      await makeNamespace(namespace);
+      await plugIn(host, uplink);
       return host;
     },
-    async addMember(...joinArgs) {
-      const host = await lab.addHost();
+    async enrol(host, ...joinArgs) {
       await host.join(await lab.token(), ...joinArgs);
       await host.startAgent();
       await host.waitUntil('ready');
       return host;
+    },
+    addMember: async (...joinArgs) => lab.enrol(await lab.addHost(), ...joinArgs),
+    async move(host, uplink) {
+      await uplinks.get(host)?.unplug(host.namespace);
+      await plugIn(host, uplink);
     },
   };
   return lab;
