@@ -45,6 +45,8 @@ export interface AgentSettings {
   readonly wireguardGo: string | undefined;
   /** Where pairs of hosts send to while this host is a relay. */
   readonly relayPorts: PortRange;
+  /** Where the operator's hooks are. */
+  readonly hooksDir: string;
   /** True when systemd waits to be told that the agent is up (Type=notify). */
   readonly isNotifyWanted: boolean;
 }
@@ -99,6 +101,7 @@ const keySchemas = {
   dockerNetwork: networkNameSchema,
   pluginSocket: offOrPathSchema,
   relayPorts: relayPortsSchema,
+  hooksDir: pathSchema,
 } as const;
 type Key = keyof typeof keySchemas;
 type Values = { -readonly [K in Key]?: z.infer<(typeof keySchemas)[K]> | undefined };
@@ -119,6 +122,7 @@ const variables: Readonly<Record<Key, string>> = {
   dockerNetwork: 'WARREN_DOCKER_NETWORK',
   pluginSocket: 'WARREN_PLUGIN_SOCKET',
   relayPorts: 'WARREN_RELAY_PORTS',
+  hooksDir: 'WARREN_HOOKS_DIR',
 };
 
 export interface ConfigSources {
@@ -167,6 +171,7 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
     relayPorts: values.relayPorts ?? defaultPorts,
+    hooksDir: values.hooksDir ?? `/etc/warren/${instance}.hooks`,
   };
 }
 

@@ -60,6 +60,8 @@ const rules: Rule[] = [
       'agent/names/link-variables.ts',
       'agent/docker/containers.ts',
       'agent/docker/network.ts',
+      'agent/hooks/reach.ts',
+      'agent/hooks/events.ts',
       'server/netmap/',
       'server/policy/',
       'server/ipam/',

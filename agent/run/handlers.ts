@@ -60,6 +60,7 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       // Cards come back, and what is on cards goes, only while somebody still looks into namespaces.
       await context.attachments.detachAll();
       await works.reconciler.settle();
+      await works.hooks.end();
       await works.halt();
       const { subnetEnvFile, dockerSocket } = agent;
       const settings = context.settings();

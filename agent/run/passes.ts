@@ -7,6 +7,7 @@ import { specsOf } from '../attach/spec.ts';
 import { attachedWorkloads } from '../attach/workloads.ts';
 import { dhcpWishes } from '../dhcp/wishes.ts';
 import type { Docker } from '../docker/room.ts';
+import type { Hooks } from '../hooks/room.ts';
 import type { Names } from '../names/room.ts';
 import { seedOf } from '../config.ts';
 import type { Step } from '../plan/step.ts';
@@ -22,9 +23,10 @@ export interface Rooms {
   readonly docker: () => Docker;
   readonly names: () => Names;
   readonly paths: () => Paths;
+  readonly hooks: () => Pick<Hooks, 'look'>;
 }
 
-export function startPasses(context: Context, { docker, names, paths }: Rooms, onNews: () => void): Reconciler {
+export function startPasses(context: Context, { docker, names, paths, hooks }: Rooms, onNews: () => void): Reconciler {
   const { system, clock, log, state, attachments, cni, dhcp, members, settings, backend } = context;
   const wishes = () => dhcpWishes(attachments.list(), seedOf(context.agent));
   let heard: Promise<void> | undefined;
@@ -50,6 +52,7 @@ export function startPasses(context: Context, { docker, names, paths }: Rooms, o
       docker().wake();
       paths().reached(reached);
       names().listen(gatewaysOf(reached));
+      hooks().look();
       onNews();
     },
   });

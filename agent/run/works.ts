@@ -16,6 +16,8 @@ import { type Account, createAccount } from './account.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Context } from './context.ts';
 import { engineMembersOf, startDockerRoom } from './docker.ts';
+import type { Hooks } from '../hooks/room.ts';
+import { startHookRoom } from './hooks.ts';
 import { listen } from './listen.ts';
 import { startNameRoom } from './names.ts';
 import { createNews } from './news.ts';
@@ -31,26 +33,25 @@ export interface Works {
   readonly docker: Docker;
   readonly names: Names;
   readonly paths: Paths;
+  readonly hooks: Hooks;
   /** Afterwards nothing is touched, asked or told any more, and the newest map is saved. */
   halt(): Promise<void>;
 }
 
 export function startWorks(context: Context): Works {
   const { system, link, clock, log, state, host, membership, workloads } = context;
-  const reconciler: Reconciler = startPasses(
-    context,
-    { docker: () => docker, names: () => names, paths: () => paths },
-    () => {
-      relaying.look();
-      news.look();
-    },
-  );
+  const rooms = { docker: () => docker, names: () => names, paths: () => paths, hooks: () => hooks };
+  const reconciler: Reconciler = startPasses(context, rooms, () => {
+    relaying.look();
+    news.look();
+  });
   const paths = startPaths(
     context,
     () => reconciler,
     () => news.look(),
   );
   const relaying = startRelaying(context, paths);
+  const hooks: Hooks = startHookRoom(context, reconciler, () => news.look());
   const docker: Docker = startDockerRoom(context, reconciler, () => {
     reconciler.wake();
     news.look();
@@ -70,8 +71,8 @@ export function startWorks(context: Context): Works {
     engine: () => docker.engine(),
   });
   const bridged = { faults: () => engineMembersOf(context, docker).faults };
-  const rooms = [docker, bridged, plugin, names, relaying, context.dhcp];
-  const account = createAccount(context, reconciler, rooms, docker, () => paths.outside());
+  const failing = [docker, bridged, plugin, names, relaying, context.dhcp, hooks];
+  const account = createAccount(context, reconciler, failing, docker, () => paths.outside());
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));
@@ -98,6 +99,7 @@ export function startWorks(context: Context): Works {
   reconciler.wake();
   const halt = async (): Promise<void> => {
     kernel.stop();
+    hooks.stop();
     reporter.stop();
     // First of all: what the engine asks meanwhile needs the reconciler.
     await plugin.stop();
@@ -108,5 +110,5 @@ export function startWorks(context: Context): Works {
     paths.stop();
     await membership.saved();
   };
-  return { reconciler, stream, renewal, account, docker, names, paths, halt };
+  return { reconciler, stream, renewal, account, docker, names, paths, hooks, halt };
 }

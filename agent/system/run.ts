@@ -4,9 +4,9 @@
  * them. No shell, ever, and no text of a stranger that has not passed a grammar.
  */
 import { constants } from 'node:fs';
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, open, readFile, writeFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import { execa } from 'execa';
+import { type Options, execa } from 'execa';
 import { WarrenError } from '../../shared/errors.ts';
 import { exchange } from './exchange.ts';
 import { keepWatching } from './watch.ts';
@@ -23,6 +23,10 @@ export interface Command {
   readonly okCodes?: readonly number[];
   /** Own session, no inherited descriptors: for a daemon that must outlive the agent. */
   readonly isDetached?: boolean;
+  /** All of its environment but PATH; the agent's own by default. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Where both outputs go instead of the answer. What the program leaves running may keep the file open. */
+  readonly outputFile?: string;
 }
 
 export interface CommandResult {
@@ -63,19 +67,25 @@ export function createSystem(): System {
 const toolEnvironment = { LC_ALL: 'C', WG_ENDPOINT_RESOLUTION_RETRIES: '0', LOG_LEVEL: '' } as const;
 
 async function run(command: Command): Promise<CommandResult> {
-  const { argv, input, timeoutMs = 10_000, okCodes = [0], isDetached = false } = command;
+  if (command.outputFile === undefined) return runOnto(command, undefined);
+  const output = await open(command.outputFile, 'w', 0o600);
+  try {
+    return await runOnto(command, output.fd);
+  } finally {
+    await output.close();
+  }
+}
+
+async function runOnto(command: Command, output: number | undefined): Promise<CommandResult> {
+  const { argv, timeoutMs = 10_000, okCodes = [0] } = command;
   const [file, ...args] = argv;
   const result = await execa(file, args, {
-    env: toolEnvironment,
+    ...environmentFor(command),
     reject: false,
     timeout: timeoutMs,
     stripFinalNewline: false,
     maxBuffer: 256 * 1024 * 1024,
-    ...(isDetached
-      ? { detached: true, cleanup: false, cwd: '/', stdio: ['ignore', 'ignore', 'ignore'] as const }
-      : input === undefined
-        ? { stdin: 'ignore' as const }
-        : { input }),
+    ...streamsOf(command, output),
   });
   const stderr = typeof result.stderr === 'string' ? result.stderr : '';
   const stdout = typeof result.stdout === 'string' ? result.stdout : '';
@@ -86,6 +96,22 @@ async function run(command: Command): Promise<CommandResult> {
     throw new WarrenError('command-failed', `'${shown(argv)}' failed: ${why.slice(0, 2000)}`);
   }
   return { stdout, stderr, exitCode: result.exitCode };
+}
+
+function environmentFor({ environment }: Command): { env: Record<string, string>; extendEnv: boolean } {
+  if (environment === undefined) return { env: toolEnvironment, extendEnv: true };
+  const path = process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin';
+  return { env: { PATH: path, LC_ALL: 'C', ...environment }, extendEnv: false };
+}
+
+function streamsOf({ input, isDetached = false }: Command, output: number | undefined): Options {
+  if (isDetached) return { detached: true, cleanup: false, cwd: '/', stdio: ['ignore', 'ignore', 'ignore'] };
+  if (output !== undefined) {
+    // Any descriptor will do; the types of execa end at 9.
+    const descriptor = output as 3;
+    return { cwd: '/', stdio: ['ignore', descriptor, descriptor] };
+  }
+  return input === undefined ? { stdin: 'ignore' } : { input };
 }
 
 function watch(argv: Argv, onLine: (line: string) => void): Watch {

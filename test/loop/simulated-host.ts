@@ -119,6 +119,7 @@ export class SimulatedHost {
       pluginSocket: undefined,
       relayPorts: { first: 51_900, last: 52_923 },
       isDnsServed: false,
+      hooksDir: '/nonexistent/hooks',
       resolvConfFile: '/nowhere/resolv.conf',
       dockerSocket: undefined,
       dockerNetwork: 'warren',
