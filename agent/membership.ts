@@ -19,6 +19,8 @@ export interface Membership {
   usable(): NetworkMap | undefined;
   self(): HostRecord | undefined;
   state(): Standing['state'] | 'removed' | 'unknown';
+  /** UDP port where the server tells a host what it looks like from outside. */
+  reflectorPort(): number | null;
   firstSeenAt(): ReadonlyMap<HostId, number>;
   take(map: NetworkMap, now: number): void;
   stand(standing: Standing): void;
@@ -40,6 +42,7 @@ export function openMembership(options: {
   const { selfId, log } = options;
   let map = options.saved;
   let standing: Standing['state'] | 'removed' | 'unknown' = 'unknown';
+  let reflectorPort: number | null = null;
   let firstSeenAt = seenSince(new Map(), map, options.now);
   const saver = createSaver(options.state, log);
 
@@ -54,6 +57,7 @@ export function openMembership(options: {
     },
     self: () => map?.hosts.find((host) => host.id === selfId),
     state: () => standing,
+    reflectorPort: () => reflectorPort,
     firstSeenAt: () => firstSeenAt,
     take: (taken, now) => {
       map = taken;
@@ -64,6 +68,7 @@ export function openMembership(options: {
       // What a removal took from the disk comes back with the host.
       if (standing === 'removed' && map !== undefined) saver.save(map);
       standing = told.state;
+      reflectorPort = told.reflectorPort;
     },
     refuse: (error) => {
       const before = standing;

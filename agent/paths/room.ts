@@ -15,6 +15,7 @@ import type { Channel } from '../probe/channel.ts';
 import { newTransaction, startExchange } from './exchange.ts';
 import { type Outside, type Sight, describeOutside } from './mapped.ts';
 import type { Candidate, Path } from './path.ts';
+import { startReflector } from './reflector.ts';
 import { createTracker } from './tracker.ts';
 
 export interface PathRoom {
@@ -31,6 +32,8 @@ export interface PathRoom {
   /** What is known of one way. */
   path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
   outside(): Outside;
+  /** The server has told where its reflector is. */
+  reflect(): void;
   stop(): void;
 }
 
@@ -42,6 +45,8 @@ export interface PathRoomOptions {
   /** This host's own endpoints. */
   readonly own: () => readonly Endpoint[];
   readonly wireguard: () => ObservedWireguard | undefined;
+  /** The server's reflector. */
+  readonly reflector: () => Endpoint | undefined;
   /** A peer has another best way than before, or WireGuard should begin there. */
   readonly onChange: () => void;
   /** This host looks different from outside. */
@@ -120,6 +125,12 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       schedule();
     },
   });
+  const reflector = startReflector({
+    channel,
+    clock,
+    server: options.reflector,
+    onSight: (observer, mapped) => noteSight(`server ${mapped.startsWith('[')}`, { observer, mapped, at: clock.now() }),
+  });
   const turn = (): void => {
     const now = clock.now();
     const asked = tracker.ask(now, burst, newTransaction);
@@ -156,6 +167,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     },
     stir: () => {
       sights.clear();
+      reflector.ask();
       tracker.stir(undefined, clock.now());
       schedule();
     },
@@ -175,8 +187,10 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     best: (peer) => tracker.choice(peer, clock.now())?.best,
     path: (peer, endpoint) => tracker.path(peer, endpoint),
     outside,
+    reflect: reflector.ask,
     stop: () => {
       isStopped = true;
+      reflector.stop();
       timer?.cancel();
     },
   };

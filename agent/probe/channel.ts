@@ -20,6 +20,10 @@ export interface Channel {
   /** Whose probes are taken from now on. */
   know(peers: Iterable<PublicKey>): void;
   send(to: Endpoint, peer: PublicKey, probe: { kind: number; transaction: Buffer; body: Buffer }): void;
+  /** Bytes of another make, to what is no peer; nothing is added. */
+  sendRaw(to: Endpoint, bytes: Buffer): void;
+  /** For what is no probe but came to WireGuard's port all the same; it may come from anybody. */
+  onStray(handler: (bytes: Buffer, from: Endpoint) => void): void;
   /** One handler per kind. */
   on(kind: number, handler: (message: Message) => void): void;
   close(): void;
@@ -33,21 +37,20 @@ export interface ProbeKeys {
 export interface ChannelOptions {
   /** Asked for each packet: a host's key is replaced now and then. */
   readonly keys: () => ProbeKeys;
-  /** What is no probe of a peer but came to WireGuard's port all the same. */
-  readonly onStray?: (bytes: Buffer, from: Endpoint) => void;
   /** For tests; a real one by default. */
   readonly open?: typeof openProbeSocket;
 }
 
 /** Throws what the system says where no socket can be had. */
 export async function openChannel(options: ChannelOptions): Promise<Channel> {
-  const { keys, onStray } = options;
+  const { keys } = options;
+  let onStray: (bytes: Buffer, from: Endpoint) => void = () => undefined;
   const senders = new Map<PublicKey, string>();
   let peers = new Map<string, PublicKey>();
   const handlers = new Map<number, (message: Message) => void>();
   const receive = (bytes: Buffer, from: Endpoint): void => {
     const probe = decodeProbe(bytes);
-    if (probe === undefined) return onStray?.(bytes, from);
+    if (probe === undefined) return onStray(bytes, from);
     const peer = peers.get(probe.sender);
     const handler = handlers.get(probe.kind);
     if (peer === undefined || handler === undefined || bytes.length > mostProbeBytes) return;
@@ -73,6 +76,8 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
       if (key === undefined) return;
       socket.send(encodeProbe({ kind, sender: senderOf(publicKey), transaction, body }, key), to);
     },
+    sendRaw: (to, bytes) => socket.send(bytes, to),
+    onStray: (handler) => (onStray = handler),
     on: (kind, handler) => void handlers.set(kind, handler),
     close: () => socket.close(),
   };

@@ -8,17 +8,19 @@ import type { Reporter } from '../report.ts';
 import type { StreamOptions } from '../stream.ts';
 import type { Context } from './context.ts';
 import type { News } from './news.ts';
+import type { Paths } from './paths.ts';
 
 export interface Listeners {
   readonly reconciler: Pick<Reconciler, 'wake'>;
   readonly news: News;
   readonly renewal: () => Renewal;
   readonly reporter: () => Reporter;
+  readonly paths: () => Pick<Paths, 'room'>;
 }
 
 export function listen(
   { membership, log, clock, settings }: Context,
-  { reconciler, news, renewal, reporter }: Listeners,
+  { reconciler, news, renewal, reporter, paths }: Listeners,
 ): Pick<StreamOptions, 'onMap' | 'onStanding' | 'onRefused'> {
   return {
     onMap: (map: NetworkMap): void => {
@@ -31,6 +33,7 @@ export function listen(
     onStanding: (standing: Standing): void => {
       const before = membership.state();
       membership.stand(standing);
+      paths().room?.reflect();
       reporter().setInterval(standing.reportSeconds);
       if (standing.state !== before) {
         log.info({ state: standing.state }, standing.state === 'pending' ? 'waiting for approval' : 'standing');

@@ -6,7 +6,7 @@ import { type PathRoom, startPathRoom } from '../paths/room.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Path } from '../paths/path.ts';
-import type { Endpoint } from '../../shared/net/endpoint.ts';
+import { type Endpoint, makeEndpoint } from '../../shared/net/endpoint.ts';
 import type { Context } from './context.ts';
 
 export interface Paths {
@@ -40,6 +40,7 @@ export function startPaths(
           self: settings().publicKey,
           own,
           wireguard: () => reconciler().wireguard(),
+          reflector: () => reflectorOf(context),
           onChange: () => reconciler().wake(),
           onOutside: onNews,
         });
@@ -60,6 +61,11 @@ export function startPaths(
       channel?.close();
     },
   };
+}
+
+function reflectorOf({ membership, link }: Context): Endpoint | undefined {
+  const [port, server] = [membership.reflectorPort(), link.path()?.server];
+  return port === null || server === undefined ? undefined : makeEndpoint(server, port);
 }
 
 /** This host's addresses on real networks, best first. */

@@ -80,7 +80,13 @@ export function startWorks(context: Context): Works {
     relaying.stand();
     reconciler.wake();
   };
-  const heard = listen(context, { reconciler: { wake }, news, renewal: () => renewal, reporter: () => reporter });
+  const heard = listen(context, {
+    reconciler: { wake },
+    news,
+    renewal: () => renewal,
+    reporter: () => reporter,
+    paths: () => paths,
+  });
   const stream = openStream({ link, clock, log, map: membership.map(), ...heard });
   const { onRefused } = heard;
   const hostCount = (): number => membership.map()?.hosts.length ?? 0;
