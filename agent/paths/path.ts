@@ -53,8 +53,14 @@ export interface Rhythm {
 
 /** Between two questions at a relayed way: another relay takes over within 3 seconds. */
 const relayedMs = 700;
-/** Gaps between questions where nothing direct has answered; the last one again and again. */
-const seekingMs = [0, 200, 300, 500, 1000, 1000, 2000, 3000, 5000, 10_000, 20_000, 30_000, 60_000];
+/** Gaps between questions where nothing direct has answered. */
+const seekingMs = [0, 200, 300, 500, 1000, 1000, 2000, 3000];
+/** Afterwards, by how often it was asked: a peer that comes back within minutes is found within seconds. */
+const laterMs = [
+  { asks: 45, ms: 5_000 },
+  { asks: 75, ms: 10_000 },
+  { asks: Infinity, ms: 60_000 },
+];
 /** How often ways are asked that are not needed, to see which is the best. */
 const comparisons = 3;
 
@@ -62,6 +68,8 @@ export const isUsable = (path: Path, now: number, { settledMs }: Rhythm): boolea
   path.provenAt !== undefined &&
   path.misses < deadMisses[path.kind] &&
   now - path.provenAt < Math.max(15_000, 3 * settledMs);
+
+export const isSilent = (path: Path): boolean => path.misses >= deadMisses.direct;
 
 /** When no answer counts as none. */
 export function answerDueAt(path: Path): number {
@@ -82,7 +90,7 @@ export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): n
     // What is not needed is left alone once it is known how good it is.
     if (path.asks >= comparisons || path.kind === 'relay') return Infinity;
   }
-  const gap = seekingMs[Math.min(path.asks, seekingMs.length - 1)] ?? 0;
+  const gap = seekingMs[path.asks] ?? laterMs.find(({ asks }) => path.asks < asks)?.ms ?? 0;
   return (path.askedAt ?? -Infinity) + gap;
 }
 

@@ -19,8 +19,8 @@ import { startReflector } from './reflector.ts';
 import { createTracker } from './tracker.ts';
 
 export interface PathRoom {
-  /** Whom to find ways to, and by which endpoints. */
-  setPeers(peers: ReadonlyMap<PublicKey, DesiredPeer>): void;
+  /** Whom to find ways to, and by which endpoints. `watched`: whose end must be noticed soon. */
+  setPeers(peers: ReadonlyMap<PublicKey, DesiredPeer>, watched: ReadonlySet<PublicKey>): void;
   /** A relay offers a way to the peer; without a candidate it takes its offer back. */
   setRelayed(peer: PublicKey, via: HostName, endpoint: Endpoint | undefined): void;
   /** An address or route of this host changed: every way may be another now. */
@@ -29,6 +29,8 @@ export interface PathRoom {
   wishes(wireguard: ObservedWireguard | undefined): ReadonlyMap<PublicKey, PathWish>;
   /** The best way to the peer that works. */
   best(peer: PublicKey): Path | undefined;
+  /** No way works, and each was asked several times. */
+  isSilent(peer: PublicKey): boolean;
   /** What is known of one way. */
   path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
   outside(): Outside;
@@ -56,7 +58,9 @@ export interface PathRoomOptions {
 /** Questions a second at most; a host that starts among a thousand asks them one after the other. */
 const burst = 50;
 const tickMs = 100;
-const settledMs = 5_000;
+const settledMs = 4_000;
+/** A peer that another host can stand in for. */
+const watchedMs = 1_500;
 /** Questions a second at ways that work; the more peers, the more seldom each is asked. */
 const settledPerSecond = 25;
 /** Which side of a pair begins, and how long the other waits: two handshakes that cross fail both. */
@@ -67,12 +71,14 @@ const longestIdleMs = 1_000;
 export function startPathRoom(options: PathRoomOptions): PathRoom {
   const { channel, clock, log, self, onChange } = options;
   let peers: ReadonlyMap<PublicKey, DesiredPeer> = new Map();
+  let watched: ReadonlySet<PublicKey> = new Set();
   const sights = new Map<string, Sight>();
   const chosen = new Map<PublicKey, Endpoint>();
   const kicked = new Map<PublicKey, number>();
   let timer: Timer | undefined;
   let isStopped = false;
   const tracker = createTracker((peer) => {
+    if (watched.has(peer)) return { settledMs: watchedMs };
     const all = Math.max(settledMs, (peers.size * 1000) / settledPerSecond);
     return { settledMs: self < peer ? all : all * 1.4 };
   });
@@ -149,8 +155,9 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
   schedule();
 
   return {
-    setPeers: (wanted) => {
+    setPeers: (wanted, closely) => {
       peers = wanted;
+      watched = closely;
       channel.know(wanted.keys());
       tracker.setPeers(new Map([...wanted].map(([key, peer]) => [key, candidatesOf(peer)])), clock.now());
       for (const key of chosen.keys()) if (!wanted.has(key)) chosen.delete(key);
@@ -185,9 +192,10 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       return wishes;
     },
     best: (peer) => tracker.choice(peer, clock.now())?.best,
+    isSilent: (peer) => tracker.isSilent(peer, clock.now()),
     path: (peer, endpoint) => tracker.path(peer, endpoint),
     outside,
-    reflect: reflector.ask,
+    reflect: () => reflector.ask(),
     stop: () => {
       isStopped = true;
       reflector.stop();

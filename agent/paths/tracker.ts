@@ -4,7 +4,7 @@
  */
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
-import { type Candidate, type Path, type Rhythm, answerDueAt, bestPath, newPath, nextAskAt } from './path.ts';
+import { type Candidate, type Path, type Rhythm, answerDueAt, bestPath, isSilent, newPath, nextAskAt } from './path.ts';
 
 export interface Question {
   readonly peer: PublicKey;
@@ -38,6 +38,8 @@ export interface Tracker {
   answered(peer: PublicKey, from: Endpoint, transaction: string, now: number): boolean;
   /** The way was proven by an exchange that the peer began. */
   proven(peer: PublicKey, from: Endpoint, now: number): void;
+  /** No way works, and each was asked several times. */
+  isSilent(peer: PublicKey, now: number): boolean;
   path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
   choice(peer: PublicKey, now: number): Choice | undefined;
   /** When `ask` has something to do next. */
@@ -165,6 +167,10 @@ export function createTracker(rhythm: (peer: PublicKey) => Rhythm): Tracker {
       const peer = peers.get(key);
       const path = peer?.paths.get(from);
       if (peer !== undefined && path !== undefined) prove(peer, path, now);
+    },
+    isSilent: (key, now) => {
+      const peer = peers.get(key);
+      return peer !== undefined && bestOf(peer, now) === undefined && [...peer.paths.values()].every(isSilent);
     },
     path: (key, endpoint) => peers.get(key)?.paths.get(endpoint),
     choice: (key, now) => {

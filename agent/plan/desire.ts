@@ -6,6 +6,7 @@ import type { NetworkMap } from '../../shared/network-map.ts';
 import { desireSegments } from './bridged.ts';
 import { desiredAttachments } from './desire/attachments.ts';
 import { believe } from './desire/believed.ts';
+import { deadPrefixes, judgeHosts } from './desire/judged.ts';
 import { desiredBridge, ownPrefixes } from './desire/own.ts';
 import { believePeers, orderCandidates } from './desire/peers.ts';
 import { desiredPeers, desiredRoutes, tunnelMtu } from './desire/tunnel.ts';
@@ -32,7 +33,8 @@ export interface Wish {
   readonly local: LocalFacts;
 }
 
-export function desire({ map, settings, attachments, local }: Wish, observed: Observed): Desire {
+export function desire({ map: told, settings, attachments, local }: Wish, observed: Observed): Desire {
+  const map = judgeHosts(told, local.liveness);
   const underlay = readUnderlay(observed, settings);
   const self = map.hosts.find((host) => host.id === settings.selfId);
   const { peers: believed, refusals: peerRefusals } =
@@ -54,7 +56,8 @@ export function desire({ map, settings, attachments, local }: Wish, observed: Ob
   });
   const claims = claimed.claims.map((claim) => claim.prefix);
   const mesh = [...map.mesh.overlayPools, ...map.mesh.containerPools, ...claims];
-  const rules = firewallInput({ map, settings, local }, self, own, bridge, segments, mesh, observed);
+  const dead = deadPrefixes(map, claimed.claims, local.liveness);
+  const rules = firewallInput({ map, settings, local, dead }, self, own, bridge, segments, mesh, observed);
   const desired: Desired = {
     isMember: self !== undefined,
     interfaceName: settings.interfaceName,

@@ -20,6 +20,8 @@ export interface LocalFacts {
   readonly probePort: number | undefined;
   /** Peers that a way is known to. */
   readonly paths: ReadonlyMap<PublicKey, PathWish>;
+  /** What this host itself finds of its peers; those that are not in it are as the map says. */
+  readonly liveness: ReadonlyMap<PublicKey, 'alive' | 'dead'>;
 }
 
 export interface EngineFacts {
@@ -45,4 +47,5 @@ export const noLocalFacts: LocalFacts = {
   resolvers: undefined,
   probePort: undefined,
   paths: new Map(),
+  liveness: new Map(),
 };

@@ -3,6 +3,7 @@ import type { LocalFacts } from '../plan/local.ts';
 import { localEndpoints } from '../endpoints.ts';
 import type { Outside } from '../paths/mapped.ts';
 import { type PathRoom, startPathRoom } from '../paths/room.ts';
+import { standIns, startWatch } from './watch.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Path } from '../paths/path.ts';
@@ -12,7 +13,7 @@ import type { Context } from './context.ts';
 export interface Paths {
   readonly room: PathRoom | undefined;
   /** What a pass goes by. */
-  facts(): Pick<LocalFacts, 'probePort' | 'paths'>;
+  facts(): Pick<LocalFacts, 'probePort' | 'paths' | 'liveness'>;
   /** What is known of the way to a peer by that endpoint. */
   readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
   /** What this host looks like from outside. */
@@ -44,9 +45,14 @@ export function startPaths(
           onChange: () => reconciler().wake(),
           onOutside: onNews,
         });
+  const watch = startWatch(context, room, reconciler);
   return {
     room,
-    facts: () => ({ probePort: channel?.port(), paths: room?.wishes(reconciler().wireguard()) ?? new Map() }),
+    facts: () => ({
+      probePort: channel?.port(),
+      paths: room?.wishes(reconciler().wireguard()) ?? new Map(),
+      liveness: watch.verdicts(),
+    }),
     pathOf: (peer, endpoint) => (endpoint ? room?.path(peer, endpoint) : undefined),
     outside: () => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] },
     reached: ({ desired }) => {
@@ -54,9 +60,11 @@ export function startPaths(
       const now = own().join();
       if (before !== undefined && before !== now) room.stir();
       before = now;
-      room.setPeers(desired.peers);
+      room.setPeers(desired.peers, standIns(context.membership.map()?.hosts ?? []));
+      watch.setPeers(desired.peers);
     },
     stop: () => {
+      watch.stop();
       room?.stop();
       channel?.close();
     },

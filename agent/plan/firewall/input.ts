@@ -30,6 +30,8 @@ export interface FirewallInput {
   readonly publications: readonly Publication[];
   /** Bridged segments of this host. */
   readonly bridged: readonly DesiredSegment[];
+  /** What lies behind hosts that are dead. */
+  readonly dead: readonly Cidr[];
   readonly local: Pick<LocalFacts, 'engine' | 'resolvers' | 'probePort'>;
 }
 

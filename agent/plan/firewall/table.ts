@@ -12,6 +12,7 @@ import { probeChains } from './probes.ts';
 import { publishChains, publishedAccept } from './publish.ts';
 import { portRules, segmentChains } from './segments.ts';
 import { links, prefixSets } from './sets.ts';
+import { unreachableChains } from './unreachable.ts';
 
 export function planTable(input: FirewallInput): DesiredTable {
   const { settings, mesh, leases, served } = input;
@@ -22,6 +23,7 @@ export function planTable(input: FirewallInput): DesiredTable {
     ...checks(input),
     ...probeChains(input),
     ...segmentChains(input, 'type filter hook forward priority -20;'),
+    ...unreachableChains(input),
     ...transit(input),
     ...publishChains(input),
     ...namesChain(input),

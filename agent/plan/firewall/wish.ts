@@ -13,7 +13,12 @@ import { type HostSettings, linkMark } from '../settings.ts';
 import { type FirewallInput, bridgesOf, publishedMark } from './input.ts';
 
 export function firewallInput(
-  wish: { readonly map: NetworkMap; readonly settings: HostSettings; readonly local: LocalFacts },
+  wish: {
+    readonly map: NetworkMap;
+    readonly settings: HostSettings;
+    readonly local: LocalFacts;
+    readonly dead: readonly Cidr[];
+  },
   self: HostRecord | undefined,
   own: { readonly addresses: readonly Address[] },
   bridge: DesiredBridge | undefined,
@@ -38,6 +43,7 @@ export function firewallInput(
     ports: portsOf(observed.links, settings),
     outside: outsideOf(observed, { settings, local }, bridged),
     bridged,
+    dead: wish.dead,
     local,
   };
 }

@@ -40,7 +40,10 @@ function inputOf(map: NetworkMap, local = noLocalFacts, links = bridgePorts) {
   const bridge = { name: 'warren-br', addresses: ['10.210.1.1/24', 'fd00:86:0:11::1/64'], mtu: 1420 };
   const routes = [{ gateway: '192.0.2.1', device: 'br0' }] as unknown as Observed['routes'];
   const own = self ?? { addresses: [] };
-  return firewallInput({ map, settings, local }, self, own, bridge, [], map.mesh.containerPools, { links, routes });
+  return firewallInput({ map, settings, local, dead: [] }, self, own, bridge, [], map.mesh.containerPools, {
+    links,
+    routes,
+  });
 }
 
 /** The lines of one chain. */
