@@ -106,6 +106,16 @@ test('when its host dies the other one takes it, and gives it back, and nothing 
   assert.deepEqual((await traffic.stop()).lost, []);
 });
 
+test('with the server down, too: every host finds out by itself and chooses the same one', async () => {
+  await lab.server.stop();
+  await lab.underlay.setLink(preferred.namespace, 'down');
+  await isCarriedBy(standby, 30);
+  await lab.underlay.setLink(preferred.namespace, 'up');
+  await isCarriedBy(preferred, 30);
+  await lab.server.start();
+  for (const host of lab.hosts) await host.waitUntil('ready');
+});
+
 test('an agent that is only restarted keeps its subnet', async () => {
   await preferred.stopAgent('SIGTERM');
   await preferred.startAgent();

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { LabContainer } from '../support/lab-container.ts';
+import type { LabHost } from '../support/lab-host.ts';
+import { type Lab, openMesh } from '../support/lab.ts';
+import { startTraffic } from '../support/traffic.ts';
+import { until } from '../support/wait.ts';
+
+let lab: Lab;
+let dying: LabHost;
+let other: LabHost;
+let client: LabContainer;
+let target: LabContainer;
+
+before(async () => {
+  lab = await openMesh(3);
+  const [h1, h2, h3] = lab.hosts;
+  if (h1 === undefined || h2 === undefined || h3 === undefined) throw new Error('no hosts');
+  [dying, other] = [h2, h3];
+  const [from, to] = [h1.containers[0], h2.containers[0]];
+  if (from === undefined || to === undefined) throw new Error('no containers');
+  [client, target] = [from, to];
+});
+after(() => lab?.close());
+
+const ping = async (): Promise<string> =>
+  (await client.run(['ping', '-n', '-c', '1', '-W', '1', target.addresses[0] ?? ''], { okCodes: 'any' })).stdout;
+const isAnswered = async (): Promise<boolean> => / 1 received/.test(await ping());
+const isRefused = async (): Promise<boolean> => /Host Unreachable/.test(await ping());
+
+test('the way to a peer is proven by the peer, and status tells it', async () => {
+  const [host] = lab.hosts;
+  await until('both ways are proven', { seconds: 15 }, async () => {
+    const { peers = [] } = (await host?.status()) as { peers?: { path: string; rttMs: number | null }[] };
+    return peers.length === 2 && peers.every((peer) => peer.path === 'direct' && peer.rttMs !== null);
+  });
+});
+
+test('an agent that is away makes no host dead: its tunnel goes on and is asked', async () => {
+  await lab.server.stop();
+  const traffic = await startTraffic(client, target);
+  await dying.stopAgent('SIGKILL');
+  const [host] = lab.hosts;
+  const unproven = async (): Promise<boolean> => {
+    const { peers } = (await host?.status()) as { peers: { name: string; pathSince: string | null; rttMs: unknown }[] };
+    return peers.some(({ name }) => name === dying.name) && /host is dead/.test(host?.agentOutput() ?? '');
+  };
+  // As long as it takes to find a host dead whose link is cut, and more.
+  const end = Date.now() + 15_000;
+  await until('the time is over', { seconds: 20, everyMilliseconds: 500 }, async () => {
+    assert.equal(await unproven(), false);
+    return Date.now() > end;
+  });
+  assert.deepEqual((await traffic.stop()).lost, []);
+  await dying.startAgent();
+});
+
+test('who sends to a host that died is told so, with the server down, and nobody else is disturbed', async () => {
+  const [bystander] = other.containers;
+  assert.ok(bystander !== undefined);
+  const traffic = await startTraffic(client, bystander);
+  await lab.underlay.setLink(dying.namespace, 'down');
+  await until('the sender is told', { seconds: 30, everyMilliseconds: 100 }, isRefused);
+  await lab.underlay.setLink(dying.namespace, 'up');
+  await until('it is back by itself', { seconds: 30, everyMilliseconds: 100 }, isAnswered);
+  assert.deepEqual((await traffic.stop()).lost, []);
+});
