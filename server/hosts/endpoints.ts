@@ -32,6 +32,17 @@ export function endpointFields(said: SaidEndpoints, remote: Address, meshPools: 
   };
 }
 
+/** What the store has of them. */
+export function storedEndpoints(host: StoredHost): EndpointFields {
+  const { listenPort, declaredEndpoints, localEndpoints, mappedEndpoints, observedEndpoints, nat } = host;
+  return { listenPort, declaredEndpoints, localEndpoints, mappedEndpoints, observedEndpoints, nat };
+}
+
+/** True when others know the same of both. */
+export function isSamePublished(a: Omit<EndpointFields, 'listenPort'>, b: Omit<EndpointFields, 'listenPort'>): boolean {
+  return a.nat === b.nat && publishedEndpoints(a).join() === publishedEndpoints(b).join();
+}
+
 /** What other hosts are told, best first. */
 export function publishedEndpoints(host: Omit<EndpointFields, 'listenPort'>): Endpoint[] {
   const candidates = {

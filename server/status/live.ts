@@ -6,6 +6,7 @@
 import type { Failure, PeerReport, ReportBody } from '../../shared/api/report.ts';
 import type { HostId } from '../../shared/names.ts';
 import type { Cursor } from '../../shared/protocol.ts';
+import { createPace } from './pace.ts';
 
 /** The few facts that are kept of every host. */
 export interface LiveHost {
@@ -42,6 +43,8 @@ export interface LiveReports {
   hostCount(): number;
   /** Workloads of all of them. */
   workloadCount(): number;
+  /** True, and counted, when a change of the host's endpoints may be told to everybody now. */
+  mayTellEndpoints(hostId: HostId, now: number): boolean;
   forget(hostId: HostId): void;
   /** Sightings since the last call, newest value per host. */
   takeUnsaved(): Sighting[];
@@ -54,6 +57,7 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
   const hosts = new Map<HostId, LiveHost>();
   const unsaved = new Set<HostId>();
   const details = createDetails(detailChars);
+  const pace = createPace();
   return {
     record: (hostId, report, now) => {
       hosts.set(hostId, {
@@ -71,7 +75,9 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
     detail: (hostId) => details.get(hostId),
     hostCount: () => hosts.size,
     workloadCount: () => [...hosts.values()].reduce((sum, host) => sum + host.workloads, 0),
+    mayTellEndpoints: (hostId, now) => pace.mayTell(hostId, now),
     forget: (hostId) => {
+      pace.forget(hostId);
       hosts.delete(hostId);
       unsaved.delete(hostId);
       details.delete(hostId);

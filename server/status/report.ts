@@ -8,7 +8,13 @@ import type { Address } from '../../shared/net/address.ts';
 import { fittingWorkloads, isSameWorkloads, ownWorkloads } from '../../shared/own-workloads.ts';
 import type { Workload } from '../../shared/workload.ts';
 import type { Deps } from '../deps.ts';
-import { type EndpointFields, endpointFields, isSameEndpoints, publishedEndpoints } from '../hosts/endpoints.ts';
+import {
+  type EndpointFields,
+  endpointFields,
+  isSameEndpoints,
+  isSamePublished,
+  storedEndpoints,
+} from '../hosts/endpoints.ts';
 import { ownPrefixes } from '../hosts/own-prefixes.ts';
 import { type StoredHost, findHost, readHost, recordWorkloads, updateHost } from '../store/hosts.ts';
 import type { Position } from '../store/open.ts';
@@ -30,13 +36,20 @@ export async function takeReport(deps: Deps, source: ReportSource, report: Repor
   live.record(hostId, report, clock.now());
   const pools = (await listAllPools(store.db)).map(({ prefix }) => prefix);
   const told = {
-    ...endpointFields(report, source.remoteAddress, pools),
+    ...pacedEndpoints(deps, host, endpointFields(report, source.remoteAddress, pools)),
     workloads: await believe(deps, host, report.workloads),
   };
   if (!isSameTold(host, told)) await saveTold(deps, hostId, told);
   if (report.advertise.length > 0) await noteWishes(store, hostId, report.advertise, config.url);
   if (host.isGone && deps.feed.isOnline(hostId)) await markBack(deps, hostId);
   return store.position();
+}
+
+/** What a host whose endpoints flap says of them is left for its next report: everybody would have to hear of each. */
+function pacedEndpoints({ live, clock, log }: Deps, host: StoredHost, said: EndpointFields): EndpointFields {
+  if (isSamePublished(host, said) || live.mayTellEndpoints(host.id, clock.now())) return said;
+  log.debug({ host: host.id }, 'endpoints flap, change held back');
+  return storedEndpoints(host);
 }
 
 /** What is stored was checked before, so the same again needs no look at what the host owns. */
@@ -63,9 +76,5 @@ async function saveTold({ store }: Deps, hostId: HostId, told: Told): Promise<vo
 }
 
 function isPublishedChanged(host: StoredHost, told: Told): boolean {
-  return (
-    publishedEndpoints(host).join() !== publishedEndpoints(told).join() ||
-    host.nat !== told.nat ||
-    !isSameWorkloads(host.workloads, told.workloads)
-  );
+  return !isSamePublished(host, told) || !isSameWorkloads(host.workloads, told.workloads);
 }
