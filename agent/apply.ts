@@ -11,7 +11,7 @@ import type { HostSettings } from './plan/settings.ts';
 import { type Step, stepSubject } from './plan/step.ts';
 import { createWireguard } from './system/backend.ts';
 import { restoreIptables } from './system/iptables.ts';
-import { removeTable, replaceTable } from './system/nft.ts';
+import { changeElements, removeTable, replaceTable } from './system/nft.ts';
 import type { System } from './system/run.ts';
 
 export { type Removal, removeAll } from './apply/remove.ts';
@@ -54,6 +54,7 @@ type Executor = 'sysctl' | 'table' | 'tunnel' | 'wireguard' | 'batch' | 'peers' 
 const executors: Readonly<Record<Step['kind'], Executor>> = {
   'sysctl-set': 'sysctl',
   'table-replace': 'table',
+  'elements-set': 'table',
   'table-remove': 'table',
   'iptables-set': 'table',
   'wireguard-create': 'tunnel',
@@ -130,6 +131,7 @@ async function applyOneByOne(system: System, settings: HostSettings, group: read
 async function applyOne(system: System, settings: HostSettings, step: Step): Promise<void> {
   if (step.kind === 'sysctl-set') await system.writeSysctl(step.path, step.value);
   if (step.kind === 'table-replace') await replaceTable(system, step);
+  if (step.kind === 'elements-set') await changeElements(system, step);
   if (step.kind === 'table-remove') await removeTable(system, step.name, step.family);
   if (step.kind === 'iptables-set') await restoreIptables(system, step.family, step.input);
   if (step.kind === 'wireguard-create') await createWireguard(system, settings);
@@ -156,6 +158,7 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
   switch (step.kind) {
     case 'sysctl-set':
     case 'table-replace':
+    case 'elements-set':
     case 'table-remove':
     case 'iptables-set':
     case 'wireguard-create':

@@ -19,6 +19,7 @@ const endpointSchema = z.object({
   GlobalIPv6Address: z.string().default(''),
   Aliases: orEmpty(z.array(z.string())),
   MacAddress: z.string().default(''),
+  EndpointID: z.string().default(''),
 });
 
 export const summarySchema = z.object({

@@ -14,8 +14,9 @@ import {
   isContainerName,
   listContainers,
 } from './api.ts';
-import { meshEndpoints, readContainer } from './containers.ts';
+import { engineEndpoints, meshEndpoints, readContainer } from './containers.ts';
 import type { Engine } from './engine.ts';
+import type { EngineEndpoint } from './ports.ts';
 import type { ResolvedContainer } from './room.ts';
 
 export interface ContainerBook {
@@ -28,6 +29,8 @@ export interface ContainerBook {
   /** Containers with an address on the mesh. */
   count(): number;
   addresses(): readonly string[];
+  /** How they are connected, whatever their name. */
+  endpoints(): readonly EngineEndpoint[];
   resolve(engine: Engine, name: string): Promise<ResolvedContainer>;
 }
 
@@ -91,6 +94,7 @@ export function createContainerBook({ own, onWorkloads }: BookOptions): Containe
     faults: () => faults,
     count: () => known.size,
     addresses: () => [...known.values()].flatMap((one) => meshEndpoints(one, own())).flatMap((one) => one.addresses),
+    endpoints: () => [...known.values()].flatMap((one) => engineEndpoints(one, { own: own(), networks })),
     resolve: async (engine, name) => {
       if (!isContainerName(name)) {
         throw new WarrenError('usage-invalid', `'${name.slice(0, 64)}' is no container name or id`, {

@@ -17,6 +17,8 @@ import {
 } from '../../shared/workload.ts';
 import type { Fault } from '../failures.ts';
 import type { Container, Network } from './api.ts';
+import { bridgeOf } from './joined.ts';
+import type { EngineEndpoint } from './ports.ts';
 
 export const segmentLabel = 'warren.segment';
 export const serviceLabel = 'warren.service';
@@ -67,9 +69,11 @@ export function readContainer(container: Container, { own, networks }: Surroundi
 }
 
 interface MeshEndpoint {
+  readonly id: string;
   readonly network: string;
   readonly addresses: readonly Address[];
   readonly aliases: readonly string[];
+  readonly mac: string | undefined;
 }
 
 export function meshEndpoints(container: Pick<Container, 'NetworkSettings'>, own: readonly Cidr[]): MeshEndpoint[] {
@@ -77,7 +81,20 @@ export function meshEndpoints(container: Pick<Container, 'NetworkSettings'>, own
     isAddress(address) && own.some((prefix) => containsAddress(prefix, address));
   return Object.entries(container.NetworkSettings.Networks ?? {}).flatMap(([network, endpoint]) => {
     const addresses = [endpoint?.IPAddress ?? '', endpoint?.GlobalIPv6Address ?? ''].filter(isOwn);
-    return addresses.length === 0 ? [] : [{ network, addresses, aliases: endpoint?.Aliases ?? [] }];
+    if (endpoint === null || addresses.length === 0) return [];
+    const { EndpointID, Aliases, MacAddress } = endpoint;
+    const mac = /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(MacAddress) ? MacAddress.toLowerCase() : undefined;
+    return [{ id: EndpointID, network, addresses, aliases: Aliases ?? [], mac }];
+  });
+}
+
+/** Its connections by bridges of the engine's own; those of drivers have ports that the drivers know. */
+export function engineEndpoints(container: Container, { own, networks }: Surroundings): EngineEndpoint[] {
+  return meshEndpoints(container, own).flatMap(({ id, network: name, addresses, mac }) => {
+    const network = networks.get(name);
+    if (network?.Driver !== 'bridge' || container.State.Pid <= 0) return [];
+    const { Pid: pid } = container.State;
+    return [{ id, container: container.Name.replace(/^\//, ''), pid, bridgeName: bridgeOf(network), addresses, mac }];
   });
 }
 

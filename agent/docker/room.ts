@@ -21,6 +21,7 @@ import { type ContainerBook, createContainerBook } from './container-book.ts';
 import type { Engine } from './engine.ts';
 import { keepNetwork } from './keep-network.ts';
 import type { WantedNetwork } from './network.ts';
+import type { EngineEndpoint } from './ports.ts';
 
 export interface DockerOptions {
   readonly clock: Clock;
@@ -53,6 +54,8 @@ export interface Docker {
   view(): DockerView | undefined;
   /** Addresses that containers hold, whatever their name. */
   addresses(): readonly string[];
+  /** Of containers on the mesh with bridges of the engine's own. */
+  endpoints(): readonly EngineEndpoint[];
   /** The container's process now. Throws `not-found`, or `unreachable` where no engine answers. */
   resolve(name: string): Promise<ResolvedContainer>;
   /** Something that a round goes by has changed. */
@@ -165,6 +168,7 @@ export function startDocker(options: DockerOptions): Docker {
             containers: book.count(),
           },
     addresses: () => book.addresses(),
+    endpoints: () => book.endpoints(),
     networks: () => networks,
     engine: () => connection?.engine,
     resolve: async (name) => book.resolve((await engineOrThrow()).engine, name),

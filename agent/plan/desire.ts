@@ -57,7 +57,8 @@ export function desire({ map: told, settings, attachments, local }: Wish, observ
   const claims = claimed.claims.map((claim) => claim.prefix);
   const mesh = [...map.mesh.overlayPools, ...map.mesh.containerPools, ...claims];
   const dead = deadPrefixes(map, claimed.claims, local.liveness);
-  const rules = firewallInput({ map, settings, local, dead }, self, own, bridge, segments, mesh, observed);
+  const wished = { map, settings, attachments, local, dead };
+  const rules = firewallInput(wished, self, own, bridge, segments, mesh, observed);
   const desired: Desired = {
     isMember: self !== undefined,
     interfaceName: settings.interfaceName,
@@ -72,7 +73,7 @@ export function desire({ map: told, settings, attachments, local }: Wish, observ
     bridgeName: settings.bridgeName,
     segments,
     table: planTable(rules),
-    bridgeTable: self === undefined ? undefined : planBridgeTable(rules),
+    bridgeTable: self === undefined || bridge === undefined ? undefined : planBridgeTable(rules),
     iptables: self === undefined || bridge === undefined ? undefined : iptablesWish(rules),
     published: publishedPorts(rules),
     isIpv6Usable: underlay.isIpv6Usable,

@@ -89,7 +89,12 @@ export interface DesiredTable {
   /** Body of `table <family> <name> { … }`. */
   readonly text: string;
   readonly digest: string;
+  /** Elements of the sets called `live_…`, which stand empty in `text`: they are changed one by one. */
+  readonly sets: LiveSets;
 }
+
+/** Set -> its elements as nft prints them, sorted. */
+export type LiveSets = ReadonlyMap<string, readonly string[]>;
 
 /** Something of the map that is not applied. `kind` and `subject` identify it, as in a report's failures. */
 export interface Refusal {

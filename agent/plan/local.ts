@@ -11,6 +11,8 @@ export interface LocalFacts {
   readonly engine: EngineFacts;
   /** Host ends of veth pairs whose other end the engine has put into containers itself; kept on the bridge. */
   readonly ports: readonly string[];
+  /** What is behind ports of bridges, besides attachments. */
+  readonly bindings: readonly PortBinding[];
   /**
    * Name servers of the host that containers are pointed at; what they are asked by containers on the bridge is led to
    * the agent, which answers for the mesh and asks the same servers for the rest. Undefined: the agent serves no names.
@@ -22,6 +24,16 @@ export interface LocalFacts {
   readonly paths: ReadonlyMap<PublicKey, PathWish>;
   /** What this host itself finds of its peers; those that are not in it are as the map says. */
   readonly liveness: ReadonlyMap<PublicKey, 'alive' | 'dead'>;
+}
+
+/** A port of a bridge and the addresses that what is behind it may use. */
+export interface PortBinding {
+  readonly port: string;
+  readonly addresses: readonly Address[];
+  /** Lower case; undefined where nobody said which. */
+  readonly mac: string | undefined;
+  /** The agent makes the port, by the same name each time. */
+  readonly isOurs: boolean;
 }
 
 export interface EngineFacts {
@@ -44,6 +56,7 @@ export const noLocalFacts: LocalFacts = {
   workloads: [],
   engine: { firewall: 'none', networks: [] },
   ports: [],
+  bindings: [],
   resolvers: undefined,
   probePort: undefined,
   paths: new Map(),

@@ -13,6 +13,7 @@ import type { Observed } from './observed.ts';
 import { planRoutes } from './routes.ts';
 import type { Step } from './step.ts';
 import { planSysctls } from './sysctls.ts';
+import { planTables } from './tables.ts';
 import { planPeers } from './wireguard.ts';
 
 export interface Plan {
@@ -32,8 +33,7 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
   const segments = tunnel.isUsable ? planSegments(desired, observed) : { ...none, refusals: [] };
   const routes = tunnel.isUsable ? planRoutes(desired, observed) : none;
   const steps = [
-    ...planTable(desired, observed),
-    ...planBridgeTable(desired, observed),
+    ...planTables(desired, observed),
     ...planIptables(desired.iptables, desired.mark, observed.iptables),
     ...(desired.isMember ? planSysctls(observed) : []),
     ...tunnel.creates,
@@ -52,27 +52,4 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
     ...bridge.removes,
   ];
   return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...segments.refusals, ...attachments.refusals] };
-}
-
-function planTable({ table, isMember }: Desired, observed: Observed): Step[] {
-  const now = observed.table;
-  if (now.kind === 'sealed' && now.digest === table.digest) return [];
-  if (now.kind === 'missing' && !isMember) return [];
-  const why =
-    now.kind === 'missing'
-      ? 'the table is missing'
-      : now.kind === 'altered'
-        ? 'somebody altered the table'
-        : 'the rules changed';
-  return [{ kind: 'table-replace', family: 'inet', ...table, why }];
-}
-
-function planBridgeTable({ table, bridgeTable }: Desired, { bridgeTable: now }: Observed): Step[] {
-  if (bridgeTable === undefined) {
-    if (now.kind === 'missing') return [];
-    return [{ kind: 'table-remove', family: 'bridge', name: table.name, why: 'nothing is in a segment any more' }];
-  }
-  if (now.kind === 'sealed' && now.digest === bridgeTable.digest) return [];
-  const why = now.kind === 'altered' ? 'somebody altered the table' : 'the segments changed';
-  return [{ kind: 'table-replace', family: 'bridge', ...bridgeTable, why }];
 }

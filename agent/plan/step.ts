@@ -3,6 +3,7 @@ import type { Address, Family } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
+import type { LiveSets } from './desired.ts';
 import type { AttachmentRoute, AttachmentSpec } from './settings.ts';
 
 export type Step = StepOf & { readonly why: string };
@@ -16,6 +17,13 @@ type StepOf =
       readonly name: string;
       readonly text: string;
       readonly digest: string;
+      readonly sets: LiveSets;
+    }
+  | {
+      readonly kind: 'elements-set';
+      readonly family: 'inet' | 'bridge';
+      readonly name: string;
+      readonly changes: readonly ElementChange[];
     }
   | { readonly kind: 'table-remove'; readonly family: 'bridge'; readonly name: string }
   /** `input` is what `iptables-restore --noflush` reads. */
@@ -94,6 +102,13 @@ type StepOf =
   | { readonly kind: 'card-return'; readonly spec: AttachmentSpec; readonly from: string; readonly to: string }
   /** One that is back gets its name, and is nobody's any more. */
   | { readonly kind: 'card-settle'; readonly interfaceName: string; readonly to: string };
+
+/** Of one set called `live_…`; elements as nft prints them. */
+export interface ElementChange {
+  readonly set: string;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
 
 export interface VxlanCreate {
   readonly kind: 'vxlan-create';
@@ -180,6 +195,7 @@ export function stepSubject(step: Step): string {
     case 'sysctl-set':
       return step.path;
     case 'table-replace':
+    case 'elements-set':
     case 'table-remove':
       return step.name;
     case 'iptables-set':

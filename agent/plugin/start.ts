@@ -10,6 +10,7 @@ import type { Slots } from '../attach/slots.ts';
 import type { Clock } from '../clock.ts';
 import type { Engine } from '../docker/engine.ts';
 import type { Reconciler } from '../reconcile.ts';
+import type { PortBinding } from '../plan/local.ts';
 import type { System } from '../system/run.ts';
 import type { PluginBook } from './book.ts';
 import { startCollector } from './collector.ts';
@@ -57,6 +58,15 @@ export function startPlugin(parts: PluginParts): PluginServer {
 /** Host ends of the links of all endpoints, whether they are there or not. */
 export function portsOf(book: PluginBook, seed: string): string[] {
   return [...book.read().endpoints.keys()].map((id) => portNames(seed, id)[0]);
+}
+
+export function bindingsOf(book: PluginBook, seed: string): PortBinding[] {
+  return [...book.read().endpoints.values()].map(({ id, addresses, mac }) => ({
+    port: portNames(seed, id)[0],
+    addresses,
+    mac: mac.toLowerCase(),
+    isOurs: true,
+  }));
 }
 
 async function placeOf(reconciler: Pick<Reconciler, 'reached' | 'settle'>): Promise<PortPlace> {

@@ -16,6 +16,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import { type MemberBook, openMembers } from '../bridged/book.ts';
 import { type AgentSettings, seedOf } from '../config.ts';
 import { type ChoiceBook, openChoices } from '../docker/choices.ts';
+import { type PortFinder, createPortFinder } from '../docker/ports.ts';
 import type { ResolvedContainer } from '../docker/room.ts';
 import { hostSettings } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
@@ -75,6 +76,8 @@ export interface Context {
   readonly plugin: PluginBook;
   /** What container runtimes asked for by CNI. */
   readonly cni: CniBook;
+  /** Which ports lead to the engine's containers. */
+  readonly ports: PortFinder;
   readonly subnetEnv: SubnetEnv;
   readonly backend: BackendView;
   /** Undefined where this agent asks no probes. */
@@ -134,6 +137,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     slots,
     plugin,
     cni: await readCniBook(parts, { slots, leases, probe }),
+    ports: createPortFinder(system, clock),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
     channel: await openProbes(parts, log, () => keys),

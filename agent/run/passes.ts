@@ -11,7 +11,7 @@ import type { Hooks } from '../hooks/room.ts';
 import type { Names } from '../names/room.ts';
 import { seedOf } from '../config.ts';
 import type { Step } from '../plan/step.ts';
-import { portsOf } from '../plugin/start.ts';
+import { bindingsOf, portsOf } from '../plugin/start.ts';
 import { type Inputs, type Reached, type Reconciler, startReconciler } from '../reconcile.ts';
 import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
@@ -84,11 +84,12 @@ function lateness(clock: Clock): { readonly promise: Promise<void>; readonly end
 /** Undefined while there is nothing to work on. */
 async function readInputs(
   context: Context,
-  docker: Pick<Docker, 'facts' | 'networks'>,
+  docker: Pick<Docker, 'facts' | 'networks' | 'endpoints'>,
   names: Pick<Names, 'resolvers'>,
   paths: Pick<Paths, 'facts'>,
 ): Promise<Inputs | undefined> {
-  const { membership, attachments, members, workloads, plugin, cni, agent, link, host, ground, settings } = context;
+  const { membership, attachments, members, workloads, plugin, cni, ports, agent, link, host, ground, settings } =
+    context;
   const map = membership.usable();
   if (map === undefined) return undefined;
   await attachments.refresh();
@@ -109,6 +110,7 @@ async function readInputs(
       workloads: workloads.list(),
       engine: docker.facts(),
       ports: portsOf(plugin, seedOf(agent)),
+      bindings: [...bindingsOf(plugin, seedOf(agent)), ...(await ports.find(docker.endpoints()))],
       resolvers: names.resolvers(),
       ...paths.facts(),
     },

@@ -71,7 +71,7 @@ export function startWorks(context: Context): Works {
     engine: () => docker.engine(),
   });
   const bridged = { faults: () => engineMembersOf(context, docker).faults };
-  const failing = [docker, bridged, plugin, names, relaying, context.dhcp, hooks];
+  const failing = [docker, bridged, plugin, names, relaying, context.dhcp, context.ports, hooks];
   const account = createAccount(context, reconciler, failing, docker, () => paths.outside());
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;

@@ -43,9 +43,11 @@ const routeSchema = z.object({
   metric: z.number().optional(),
 });
 
-export async function showLinks(system: System): Promise<ReadonlyMap<string, ObservedLink>> {
-  const { stdout } = await system.run({ argv: ['ip', '-j', '-d', 'addr', 'show'] });
-  return parseLinks(stdout);
+/** Of the agent's own namespace, or of another one. */
+export async function showLinks(system: System, netnsPath?: string): Promise<ReadonlyMap<string, ObservedLink>> {
+  const show: Argv = ['ip', '-j', '-d', 'addr', 'show'];
+  const argv: Argv = netnsPath === undefined ? show : ['nsenter', `--net=${netnsPath}`, ...show];
+  return parseLinks((await system.run({ argv })).stdout);
 }
 
 /** The main table of one family. A kernel without IPv6 has no IPv6 table, and no routes in it. */

@@ -38,6 +38,8 @@ export function concernsLinks(line: string, settings: HostSettings): boolean {
   if (line === '') return true;
   const device = /^(?:Deleted )?\d+:\s+([^\s:@]+)/.exec(line)?.[1] ?? /\bdev (\S+)/.exec(line)?.[1];
   if (device === undefined) return false;
+  // A new port of ours, whatever it is called.
+  if (line.includes(` master ${settings.bridgeName} `)) return true;
   if (device === settings.interfaceName || device === settings.bridgeName || device.startsWith('wv')) return true;
   if (line.includes(` proto ${routeProtocol}`)) return true;
   return !/^(?:lo$|veth|br-|docker|podman|cni|cali|flannel|lxc|tap|vnet|virbr|dummy|ifb)/.test(device);

@@ -63,9 +63,11 @@ async function separate(segments: readonly string[]): Promise<void> {
     containers: prefixes,
     leases: prefixes,
     ports: ['veth0', 'veth1'],
+    gateways: [],
+    bindings: [],
     workloads,
   } as unknown as FirewallInput);
-  const text = `table bridge warren {\n}\ndelete table bridge warren\ntable bridge warren {\n${table?.text}\n}\n`;
+  const text = `table bridge warren {\n}\ndelete table bridge warren\ntable bridge warren {\n${table.text}\n}\n`;
   await runInside(host, ['nft', '-f', '-'], { input: text });
 }
 

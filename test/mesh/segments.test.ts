@@ -50,6 +50,21 @@ test('hosts, names and the world outside stay within reach of a segment', async 
   assert.equal(stdout.split('\n')[0], named('red2').addresses[0]);
 });
 
+test('a container that takes the address of a member is not heard, so it stays out of that segment', async () => {
+  const [stolen = ''] = named('blue1').addresses;
+  const [other = ''] = named('blue2').addresses;
+  const red = named('red1');
+  const pingsAsBlue = async (): Promise<boolean> => {
+    const ping = ['ping', '-n', '-c', '1', '-W', '1', '-I', stolen, other];
+    return (await red.run(ping, { okCodes: 'any' })).exitCode === 0;
+  };
+  await red.run(['ip', 'addr', 'add', `${stolen}/24`, 'dev', 'eth0']);
+  await until('its own port is known', { seconds: 15 }, async () => !(await pingsAsBlue()));
+  for (let i = 0; i < 3; i += 1) assert.equal(await pingsAsBlue(), false);
+  await red.run(['ip', 'addr', 'del', `${stolen}/24`, 'dev', 'eth0']);
+  await until('blue still reaches blue', { seconds: 15 }, () => reaches('blue1', 'blue2'));
+});
+
 test('when the rules of both families are gone, they come back', async () => {
   for (const { host } of mesh.hosts) await host.run(['nft', 'flush', 'ruleset']);
   await until(

@@ -3,7 +3,7 @@ import type { Address } from '../../../shared/net/address.ts';
 import type { Cidr } from '../../../shared/net/cidr.ts';
 import type { Publication, Workload } from '../../../shared/workload.ts';
 import type { DesiredSegment } from '../desired.ts';
-import type { LocalFacts } from '../local.ts';
+import type { LocalFacts, PortBinding } from '../local.ts';
 import type { HostSettings } from '../settings.ts';
 
 export interface FirewallInput {
@@ -20,6 +20,8 @@ export interface FirewallInput {
   readonly served: readonly Cidr[];
   /** The bridge's own addresses. */
   readonly gateways: readonly Address[];
+  /** Who is behind which port, of attachments as well. */
+  readonly bindings: readonly PortBinding[];
   /** Links that the bridge has as its ports now, sorted. */
   readonly ports: readonly string[];
   /** Links by which packets leave this host for elsewhere than the mesh and other containers, sorted. */

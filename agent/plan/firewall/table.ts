@@ -6,6 +6,7 @@
 import { segmentRules } from '../bridged-rules.ts';
 import { digestOf } from '../digest.ts';
 import type { DesiredTable } from '../desired.ts';
+import { guardChains, guardSets } from './guard.ts';
 import { type FirewallInput, bridgesOf } from './input.ts';
 import { namesChain } from './names.ts';
 import { probeChains } from './probes.ts';
@@ -30,16 +31,15 @@ export function planTable(input: FirewallInput): DesiredTable {
     ...sources(input),
     ...segmentRules(settings.interfaceName, input.bridged),
   ].join('\n');
-  return { name: settings.tableName, text, digest: digestOf(text) };
+  return { name: settings.tableName, text, digest: digestOf(text), sets: new Map() };
 }
 
-/** What passes from port to port of one bridge; undefined while nothing is in a segment. */
-export function planBridgeTable(input: FirewallInput): DesiredTable | undefined {
+/** What comes from the ports of bridges, and passes between them. */
+export function planBridgeTable(input: FirewallInput): DesiredTable {
   const between = portRules(input.ports, input.leases);
-  const chains = segmentChains(input, 'type filter hook forward priority -200;', between);
-  if (chains.length === 0) return undefined;
-  const text = chains.join('\n');
-  return { name: input.settings.tableName, text, digest: digestOf(text) };
+  const segments = segmentChains(input, 'type filter hook forward priority -200;', between);
+  const text = [...guardChains(), ...segments].join('\n');
+  return { name: input.settings.tableName, text, digest: digestOf(text), sets: guardSets(input) };
 }
 
 function checks({ settings: { interfaceName: tunnel, bridgeName: bridge, listenPort } }: FirewallInput): string[] {

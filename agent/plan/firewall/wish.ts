@@ -6,19 +6,23 @@ import type { Cidr } from '../../../shared/net/cidr.ts';
 import type { Publication, Workload } from '../../../shared/workload.ts';
 import type { DesiredBridge, DesiredSegment, Refusal } from '../desired.ts';
 import type { IptablesWish } from '../iptables.ts';
-import type { LocalFacts } from '../local.ts';
+import type { LocalFacts, PortBinding } from '../local.ts';
 import type { Observed, ObservedLink } from '../observed.ts';
 import { indexRanges, pointOf, prefixOfOne, rangeOf } from '../ranges.ts';
-import { type HostSettings, linkMark } from '../settings.ts';
+import { type AttachmentSpec, type HostSettings, linkMark, vethName } from '../settings.ts';
 import { type FirewallInput, bridgesOf, publishedMark } from './input.ts';
 
+interface Wish {
+  readonly map: NetworkMap;
+  readonly settings: HostSettings;
+  readonly attachments: readonly AttachmentSpec[];
+  readonly local: LocalFacts;
+  /** What lies behind hosts that are dead. */
+  readonly dead: readonly Cidr[];
+}
+
 export function firewallInput(
-  wish: {
-    readonly map: NetworkMap;
-    readonly settings: HostSettings;
-    readonly local: LocalFacts;
-    readonly dead: readonly Cidr[];
-  },
+  wish: Wish,
   self: HostRecord | undefined,
   own: { readonly addresses: readonly Address[] },
   bridge: DesiredBridge | undefined,
@@ -26,7 +30,7 @@ export function firewallInput(
   mesh: readonly Cidr[],
   observed: Pick<Observed, 'links' | 'routes'>,
 ): FirewallInput {
-  const { map, settings, local } = wish;
+  const { map, settings, attachments, local } = wish;
   const leases = self?.leases ?? [];
   const workloads = self === undefined ? [] : allWorkloads(map, self, local);
   return {
@@ -40,6 +44,7 @@ export function firewallInput(
     workloads,
     publications:
       self === undefined ? [] : ownPublications(map, settings).filter((one) => !takesTunnels(one, settings)),
+    bindings: [...attachments.flatMap(bindingOf), ...local.bindings],
     ports: portsOf(observed.links, settings),
     outside: outsideOf(observed, { settings, local }, bridged),
     bridged,
@@ -72,6 +77,12 @@ function allWorkloads(map: NetworkMap, self: HostRecord, local: LocalFacts): Wor
     ...workloadsOf({ ...self, workloads: [...local.workloads] }),
     ...others.flatMap((host) => workloadsOf(host).map((one) => (host.isGone ? { ...one, isHealthy: false } : one))),
   ];
+}
+
+/** Those on the host's container subnet; a bridged segment is an Ethernet, on which its members choose. */
+function bindingOf({ id, addresses, mac, segment, place, isLeaving }: AttachmentSpec): PortBinding[] {
+  if (segment !== undefined || place !== undefined || isLeaving === true) return [];
+  return [{ port: vethName(id), addresses: addresses.map(({ address }) => address), mac, isOurs: true }];
 }
 
 /** Needs no quoting; a machine's administrator may have given a link another. */
