@@ -41,6 +41,8 @@ export interface Feed {
   /** The newest revision that changed what hosts must know; who has it has all later ones, until the next. */
   mapRevision(): number;
   onlineCount(): number;
+  /** The most of them at once since the start. */
+  peakCount(): number;
   /** Ends all streams and takes no new ones. */
   drain(): Promise<void>;
   onPresence(listener: (hostId: HostId, isOnline: boolean) => void): () => void;
@@ -74,6 +76,7 @@ export function createFeed(options: FeedOptions): Feed {
   let wanted = store.position().revision;
   let told: Cursor = store.position();
   let isDraining = false;
+  let peak = 0;
 
   const tellPresence = (hostId: HostId, isOnline: boolean): void => {
     for (const listener of listeners) {
@@ -88,6 +91,7 @@ export function createFeed(options: FeedOptions): Feed {
     store,
     frames,
     gate: createGate(mapsAtOnce),
+    peakCount: () => peak,
     wanted: () => wanted,
     reflectorPort,
     onEnd(session, why) {
@@ -144,6 +148,7 @@ export function createFeed(options: FeedOptions): Feed {
       const session = new Session(context, { ...attachment, seat: (seats += 1) });
       const older = sessions.get(hostId);
       sessions.set(hostId, session);
+      peak = Math.max(peak, sessions.size);
       older?.end('replaced by a newer stream');
       if (older === undefined) tellPresence(hostId, true);
       session.wake(true);
@@ -154,6 +159,7 @@ export function createFeed(options: FeedOptions): Feed {
     isOnline: (hostId) => sessions.has(hostId),
     mapRevision: () => wanted,
     onlineCount: () => sessions.size,
+    peakCount: () => peak,
     async drain() {
       isDraining = true;
       clearInterval(heart);

@@ -5,9 +5,9 @@
  */
 import type { HostId } from '../../shared/names.ts';
 import { type Cursor, encodeFrame } from '../../shared/protocol.ts';
-import { reportSeconds } from '../status/liveness.ts';
+import { reportSeconds, runnerSeconds } from '../status/liveness.ts';
 import type { Store } from '../store/open.ts';
-import { findStanding } from '../store/standing.ts';
+import { type StoredStanding, findStanding } from '../store/standing.ts';
 import type { Frame, Frames } from './frames.ts';
 import type { Gate } from './gate.ts';
 
@@ -28,6 +28,8 @@ export interface SessionContext {
   readonly frames: Frames;
   /** Who writes a frame as large as a full map passes here. */
   readonly gate: Gate;
+  /** The most streams at once since the start. */
+  peakCount(): number;
   /** The newest revision that streams must know of. */
   wanted(): number;
   /** Undefined where the server has no reflector. */
@@ -181,12 +183,17 @@ export class Session {
     return !this.#isGreeted || this.#cursor === undefined || this.#cursor.revision < this.#context.wanted();
   }
 
+  #reportSeconds({ isCarrier, isRunner }: StoredStanding): number {
+    if (isCarrier) return reportSeconds.carrier;
+    return isRunner ? runnerSeconds(this.#context.peakCount()) : reportSeconds.other;
+  }
+
   async #tellStanding(): Promise<void> {
     this.#isStandingDue = false;
     const found = await findStanding(this.#context.store.db, this.hostId);
     if (found === undefined) return this.end('host removed');
-    const { state, isRotationDue, isCarrier } = found;
-    const seconds = isCarrier ? reportSeconds.carrier : reportSeconds.other;
+    const { state, isRotationDue } = found;
+    const seconds = this.#reportSeconds(found);
     const reflectorPort = this.#context.reflectorPort() ?? null;
     const standing = { hostId: this.hostId, state, isRotationDue, reportSeconds: seconds, reflectorPort };
     const text = encodeFrame({ kind: 'standing', standing });

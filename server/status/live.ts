@@ -41,6 +41,8 @@ export interface LiveReports {
   detail(hostId: HostId): LiveDetail;
   /** How many hosts reported since the process started. */
   hostCount(): number;
+  /** Those of them that told of workloads. */
+  runners(): HostId[];
   /** Workloads of all of them. */
   workloadCount(): number;
   /** True, and counted, when a change of the host's endpoints may be told to everybody now. */
@@ -74,6 +76,7 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
     host: (hostId) => hosts.get(hostId),
     detail: (hostId) => details.get(hostId),
     hostCount: () => hosts.size,
+    runners: () => [...hosts].flatMap(([hostId, { workloads }]) => (workloads > 0 ? [hostId] : [])),
     workloadCount: () => [...hosts.values()].reduce((sum, host) => sum + host.workloads, 0),
     mayTellEndpoints: (hostId, now) => pace.mayTell(hostId, now),
     forget: (hostId) => {

@@ -1,14 +1,16 @@
 /**
- * What time alone brings about: carriers that fell silent are found gone, ephemeral hosts that stay away are removed,
+ * What time alone brings about: hosts that fell silent are found gone, ephemeral hosts that stay away are removed,
  * what hosts last said is saved now and then, and rows that are of no more use are pruned. Everything else waits for a
  * request. `runOnce` is one turn, so that tests own the clock.
  */
 import type { HostId } from '../../shared/names.ts';
 import type { Deps } from '../deps.ts';
-import { markBack, markGone } from './gone.ts';
+import { markBack } from './gone.ts';
+import { createJudge, watchedHosts } from './judge.ts';
 import { isGone } from './liveness.ts';
 import { removeAbandoned, prune, saveSightings } from './housekeeping.ts';
-import { type Presence, watchPresence } from './presence.ts';
+import { watchPresence } from './presence.ts';
+import { createRunners } from './runners.ts';
 import { type Carrier, listCarriers } from '../store/carriers.ts';
 
 export interface Sweep {
@@ -30,11 +32,13 @@ export function createSweep(deps: Deps): Sweep {
   const now = (): number => clock.now();
   const watch = { since: now(), lastTurn: now() };
   const carriers = createCarriers(deps);
-  const carrying = new Map<HostId, number>();
+  const runners = createRunners(deps);
+  const judge = createJudge(deps);
   const presence = watchPresence(deps.feed, now, (hostId) => void welcomeBack(deps, carriers, hostId));
   const stopListening = store.onCommit((commit) => {
     carriers.expire();
     for (const id of commit.removed) {
+      runners.forget(id);
       deps.live.forget(id);
       presence.forget(id);
     }
@@ -47,9 +51,7 @@ export function createSweep(deps: Deps): Sweep {
   const runOnce = async (): Promise<void> => {
     if (now() - watch.lastTurn > stallMs || now() < watch.lastTurn) watch.since = now();
     watch.lastTurn = now();
-    const all = await carriers.read();
-    noteCarrying(carrying, all, now());
-    await judge(deps, all, { presence, carrying, since: watch.since });
+    await judge(watchedHosts(await carriers.read(), await runners.read()), presence, watch.since);
     for (const job of jobs) await job();
   };
   const loop = createLoop(runOnce, (error) => deps.log.error({ err: error }, 'sweep failed'));
@@ -70,35 +72,6 @@ export function startSweep(deps: Deps): () => Promise<void> {
   const sweep = createSweep(deps);
   sweep.start();
   return () => sweep.stop();
-}
-
-/** Gives each carrier its verdict; all that changed for the worse go in one revision. */
-async function judge(
-  deps: Deps,
-  carriers: readonly Carrier[],
-  { presence, carrying, since }: { presence: Presence; carrying: ReadonlyMap<HostId, number>; since: number },
-): Promise<void> {
-  const now = deps.clock.now();
-  const gone: HostId[] = [];
-  for (const carrier of carriers) {
-    const signs = {
-      now,
-      watchingSince: since,
-      carryingSince: carrying.get(carrier.id) ?? now,
-      offlineSince: presence.offlineSince(carrier.id),
-      reportedAt: deps.live.host(carrier.id)?.seenAt,
-    };
-    const verdict = carrier.isCarrying && isGone(signs, carrier.isGone);
-    if (verdict && !carrier.isGone) gone.push(carrier.id);
-    if (!verdict && carrier.isGone) await markBack(deps, carrier.id);
-  }
-  if (gone.length > 0) await markGone(deps, gone);
-}
-
-function noteCarrying(carrying: Map<HostId, number>, carriers: readonly Carrier[], now: number): void {
-  const ids = new Set(carriers.filter((carrier) => carrier.isCarrying).map(({ id }) => id));
-  for (const id of carrying.keys()) if (!ids.has(id)) carrying.delete(id);
-  for (const id of ids) if (!carrying.has(id)) carrying.set(id, now);
 }
 
 /** A feed that comes back soon after a report is a host that is back; no need to wait for the next turn. */

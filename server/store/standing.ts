@@ -8,6 +8,8 @@ export interface StoredStanding {
   readonly isRotationDue: boolean;
   /** True when the host has approved subnets, which move when it falls silent. */
   readonly isCarrier: boolean;
+  /** True when names and published ports lead to what runs on it. */
+  readonly isRunner: boolean;
 }
 
 /** Undefined when there is no such host. */
@@ -17,6 +19,7 @@ export async function findStanding(db: Db, hostId: HostId): Promise<StoredStandi
     .select((eb) => [
       'state',
       'is_rotation_due',
+      eb('workloads', '!=', '[]').as('is_runner'),
       eb
         .exists(
           eb
@@ -30,5 +33,10 @@ export async function findStanding(db: Db, hostId: HostId): Promise<StoredStandi
     .where('id', '=', hostId)
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  return { state: row.state, isRotationDue: row.is_rotation_due === 1, isCarrier: Boolean(row.is_carrier) };
+  return {
+    state: row.state,
+    isRotationDue: row.is_rotation_due === 1,
+    isCarrier: Boolean(row.is_carrier),
+    isRunner: Boolean(row.is_runner),
+  };
 }

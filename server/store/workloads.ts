@@ -14,6 +14,17 @@ export interface WorkloadsOfHost {
   readonly workloads: readonly Workload[];
 }
 
+/** Active hosts that had workloads when they were last heard. */
+export async function listRunners(db: Db): Promise<HostId[]> {
+  const rows = await db
+    .selectFrom('host')
+    .select('id')
+    .where('state', '=', 'active')
+    .where('workloads', '!=', '[]')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 const hostsPerRead = 100;
 
 /** In order of host id, from `from` on. Hosts without workloads are left out. */

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ephemeralMs, graceMs, isAbandoned, isGone, offlineMs, silentMs } from '../../../server/status/liveness.ts';
+import {
+  ephemeralMs,
+  graceMs,
+  isAbandoned,
+  isCrowd,
+  isGone,
+  offlineMs,
+  runnerPatience,
+  runnerSeconds,
+  silentMs,
+} from '../../../server/status/liveness.ts';
 
 const now = 10_000_000;
 const watchingSince = now - 3_600_000;
@@ -58,6 +68,20 @@ test('a host that was gone stays gone until it holds a feed and has reported', (
   assert.equal(isGone(absent, true), true);
   assert.equal(isGone({ ...absent, offlineSince: undefined, reportedAt: undefined }, true), true);
   assert.equal(isGone({ ...absent, offlineSince: undefined }, true), false);
+});
+
+test('hosts with workloads report 200 times a second together at most, and three missed reports are a silence', () => {
+  assert.deepEqual([1, 1_000, 2_000, 10_000, 100_000].map(runnerSeconds), [5, 5, 10, 50, 60]);
+  for (const streams of [1, 5_000, 100_000]) {
+    assert.ok(runnerPatience(streams).silentMs > 3_000 * runnerSeconds(streams));
+  }
+});
+
+test('many that are silent at once are a crowd, one or two of a few are not', () => {
+  assert.deepEqual(
+    [isCrowd(1, 2), isCrowd(2, 3), isCrowd(3, 3), isCrowd(30, 100), isCrowd(34, 100)],
+    [false, false, true, false, true],
+  );
 });
 
 test('an ephemeral host is abandoned after ten minutes without a sign, counted from the newest sign', () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { listAudit } from '../../../shared/api/audit.ts';
-import { listHosts, showHost } from '../../../shared/api/hosts.ts';
+import { disableHost, listHosts, showHost } from '../../../shared/api/hosts.ts';
+import type { ReportBody } from '../../../shared/api/report.ts';
 import { createHostSubnet, listSubnets } from '../../../shared/api/subnets.ts';
 import { parseCidr } from '../../../shared/net/cidr.ts';
+import { workloadSchema } from '../../../shared/workload.ts';
 import { findHost } from '../../../server/store/hosts.ts';
-import { ephemeralMs, graceMs, offlineMs, silentMs } from '../../../server/status/liveness.ts';
+import { crowdMs, ephemeralMs, graceMs, offlineMs, runnerPatience, silentMs } from '../../../server/status/liveness.ts';
 import { createSweep } from '../../../server/status/sweep.ts';
 import { until } from '../../support/wait.ts';
 import { type TestAgent, type TestServer, enrollAgent, startServer } from '../routes/support.ts';
@@ -88,7 +90,89 @@ test('after a stall of its own the server blames nobody', async (t) => {
   assert.deepEqual([await isGone(server, a), await isGone(server, b)], [false, false]);
 });
 
-test('a host without subnets is never called gone', async (t) => {
+const running = (last: number): Partial<ReportBody> => ({
+  workloads: [
+    workloadSchema.parse({
+      name: `web-${last}`,
+      services: ['web'],
+      addresses: [],
+      ports: [],
+      segment: null,
+      isHealthy: true,
+      variables: [],
+    }),
+  ],
+});
+
+/** Hosts with workloads, each with a stream, watched for longer than the grace period. */
+async function startRunners(t: TestContext, count: number) {
+  const server = await startServer(t);
+  const sweep = createSweep(server.deps);
+  t.after(() => sweep.stop());
+  const agents: TestAgent[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const agent = await enrollAgent(server, `h${i}`);
+    agents.push(agent);
+    await server.open('/agent/v1/feed', { agent });
+  }
+  await until('all are online', { seconds: 5 }, () => server.deps.feed.onlineCount() === count);
+  const report = async (some: readonly TestAgent[]) => {
+    for (const agent of some) await agent.report(running(agents.indexOf(agent)));
+  };
+  await pass(server, sweep, graceMs + stepMs, () => report(agents));
+  const gone = async (): Promise<number[]> => {
+    const verdicts = await Promise.all(agents.map((agent) => isGone(server, agent)));
+    return verdicts.flatMap((verdict, i) => (verdict ? [i] : []));
+  };
+  return { server, sweep, agents, report, gone };
+}
+
+test('a host that dies without a word takes its workloads out of the map within seconds, and brings them back', async (t) => {
+  const { server, sweep, agents, report, gone } = await startRunners(t, 3);
+  const { silentMs: runnerMs } = runnerPatience(3);
+  assert.ok(runnerMs <= 20_000);
+  await pass(server, sweep, runnerMs + stepMs, () => report(agents.slice(1)));
+  assert.deepEqual(await gone(), [0]);
+  await report(agents);
+  assert.deepEqual(await gone(), []);
+});
+
+test('a host that died while no server ran is found gone by the next one', async (t) => {
+  const { server, agents, report, gone } = await startRunners(t, 2);
+  const [dead, alive] = agents;
+  assert.ok(dead !== undefined && alive !== undefined);
+  server.deps.live.forget(dead.id);
+  const next = createSweep(server.deps);
+  t.after(() => next.stop());
+  await pass(server, next, 2 * graceMs, () => report([alive]));
+  assert.deepEqual(await gone(), [0]);
+});
+
+test('a crowd that falls silent together is waited for, and told of a few at a time', async (t) => {
+  const { server, sweep, agents, report, gone } = await startRunners(t, 8);
+  const before = server.deps.store.position().revision;
+  await pass(server, sweep, runnerPatience(8).silentMs + crowdMs - 2 * stepMs);
+  assert.equal(server.deps.store.position().revision, before);
+  await report(agents);
+  await sweep.runOnce();
+  assert.equal(server.deps.store.position().revision, before);
+  await pass(server, sweep, runnerPatience(8).silentMs + crowdMs + 2 * stepMs);
+  assert.equal((await gone()).length, 8);
+  assert.equal(server.deps.store.position().revision, before + 1);
+});
+
+test('a disabled host with workloads is not judged again and again', async (t) => {
+  const { server, sweep, agents, report, gone } = await startRunners(t, 2);
+  const [first, second] = agents;
+  assert.ok(first !== undefined && second !== undefined);
+  await server.admin(disableHost, { params: { id: first.id } });
+  const { revision } = server.deps.store.position();
+  await pass(server, sweep, 2 * silentMs, () => report([second]));
+  assert.deepEqual(await gone(), []);
+  assert.equal(server.deps.store.position().revision, revision);
+});
+
+test('a host without subnets or workloads is never called gone', async (t) => {
   const server = await startServer(t);
   const sweep = createSweep(server.deps);
   t.after(() => sweep.stop());
