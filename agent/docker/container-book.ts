@@ -16,7 +16,7 @@ import {
 } from './api.ts';
 import { engineEndpoints, meshEndpoints, readContainer } from './containers.ts';
 import type { Engine } from './engine.ts';
-import type { EngineEndpoint } from './ports.ts';
+import type { EngineEndpoint } from './endpoint.ts';
 import type { ResolvedContainer } from './room.ts';
 
 export interface ContainerBook {

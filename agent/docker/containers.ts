@@ -18,7 +18,7 @@ import {
 import type { Fault } from '../failures.ts';
 import type { Container, Network } from './api.ts';
 import { bridgeOf } from './joined.ts';
-import type { EngineEndpoint } from './ports.ts';
+import type { EngineEndpoint } from './endpoint.ts';
 
 export const segmentLabel = 'warren.segment';
 export const serviceLabel = 'warren.service';

@@ -21,7 +21,7 @@ import { type ContainerBook, createContainerBook } from './container-book.ts';
 import type { Engine } from './engine.ts';
 import { keepNetwork } from './keep-network.ts';
 import type { WantedNetwork } from './network.ts';
-import type { EngineEndpoint } from './ports.ts';
+import type { EngineEndpoint } from './endpoint.ts';
 
 export interface DockerOptions {
   readonly clock: Clock;

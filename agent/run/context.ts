@@ -16,7 +16,6 @@ import { type Clock, systemClock } from '../clock.ts';
 import { type MemberBook, openMembers } from '../bridged/book.ts';
 import { type AgentSettings, seedOf } from '../config.ts';
 import { type ChoiceBook, openChoices } from '../docker/choices.ts';
-import { type PortFinder, createPortFinder } from '../docker/ports.ts';
 import type { ResolvedContainer } from '../docker/room.ts';
 import { hostSettings } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
@@ -32,6 +31,7 @@ import { type HostFile, type State, notEnrolled } from '../state.ts';
 import type { System } from '../system/run.ts';
 import type { ServerLink } from '../transport.ts';
 import { type BackendView, createBackendView } from './backend-view.ts';
+import { type PortFinder, createPortFinder } from './ports.ts';
 
 export interface AgentParts {
   readonly settings: AgentSettings;

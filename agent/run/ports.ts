@@ -4,24 +4,13 @@
  * reads and changes nothing.
  */
 import { WarrenError } from '../../shared/errors.ts';
-import type { Address } from '../../shared/net/address.ts';
 import type { Clock } from '../clock.ts';
+import type { EngineEndpoint } from '../docker/endpoint.ts';
 import type { Fault } from '../failures.ts';
 import type { PortBinding } from '../plan/local.ts';
 import type { ObservedLink } from '../plan/observed.ts';
 import { showLinks } from '../system/ip.ts';
 import type { System } from '../system/run.ts';
-
-/** One connection of a container with a network whose addresses are on the mesh. */
-export interface EngineEndpoint {
-  /** Another one for each connection. */
-  readonly id: string;
-  readonly container: string;
-  readonly pid: number;
-  readonly bridgeName: string;
-  readonly addresses: readonly Address[];
-  readonly mac: string | undefined;
-}
 
 export interface PortFinder {
   /** Of those whose port is known; asks for new ones alone. */
