@@ -25,6 +25,13 @@ export function parseLabel(text: string): Label {
   return text as Label;
 }
 
+/**
+ * Names that programs look up by themselves and believe: of whoever answers them browsers take their proxy and Windows
+ * its router, and `localhost` is the asker (RFC 6761). The mesh answers none of them.
+ */
+const reservedNames: ReadonlySet<string> = new Set(['localhost', 'wpad', 'isatap']);
+export const isReservedName = (name: string): boolean => reservedNames.has(name);
+
 /** Short, so that links and rule sets can be called after it. */
 export function parseSegmentName(text: string): SegmentName {
   if (!/^[a-z0-9](?:[a-z0-9-]{0,29}[a-z0-9])?$/.test(text)) {

@@ -12,6 +12,7 @@ import type { Workload } from '../../shared/workload.ts';
 import type { Clock } from '../clock.ts';
 import type { Fault } from '../failures.ts';
 import { createTimers } from '../reconcile/timers.ts';
+import { createAllowance } from './allowance.ts';
 import { addressesIn, answer, failure } from './answer.ts';
 import { containerResolvers, parseResolvConf } from './resolv-conf.ts';
 import { type Listener, type Respond, listenOn } from './server.ts';
@@ -61,6 +62,7 @@ export function startNames(options: NamesOptions): Names {
   let faults = new Map<Address, Fault>();
   let servers: { readonly at: number; readonly list: readonly Address[] } | undefined;
   let cached: { readonly map: NetworkMap; readonly own: readonly Workload[]; readonly zone: Zone } | undefined;
+  const allowance = createAllowance();
   const inFlight = new Map<string, number>();
   /** Asked of the host's servers now. */
   const questions = new Map<string, number>();
@@ -118,7 +120,7 @@ export function startNames(options: NamesOptions): Names {
   const respond: Respond = async (query, from, isTcp) => {
     const asker = from.replace(/%.*$/, '');
     if (!isAddress(asker) || !options.askers().some((prefix) => containsAddress(prefix, asker))) return undefined;
-    return respondTo(query, asker, isTcp);
+    return allowance.take(asker, clock.now()) ? respondTo(query, asker, isTcp) : undefined;
   };
   const respondTo = async (query: Buffer, from: string, isTcp: boolean): Promise<Buffer | undefined> => {
     const outcome = answer(query, zone(), { isTcp, random: () => clock.random() });

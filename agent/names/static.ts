@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { WarrenError } from '../../shared/errors.ts';
 import { type Address, addressSchema } from '../../shared/net/address.ts';
 import { type Cidr, containsAddress } from '../../shared/net/cidr.ts';
-import { type Label, type Workload, labelNameSchema } from '../../shared/workload.ts';
+import { type Label, type Workload, isReservedName, labelNameSchema } from '../../shared/workload.ts';
 
 const savedSchema = z.strictObject({
   format: z.literal(1),
@@ -43,6 +43,15 @@ export function openStaticNames(saved: string | undefined, save: (json: string) 
           'prefix-refused',
           `${foreign} is not this host's: a name may stand for addresses of its lease, its overlay addresses and subnets it advertises; add the name on the host that has the address, or advertise its subnet`,
           { field: 'addresses' },
+        );
+      }
+      if (isReservedName(name)) {
+        throw new WarrenError(
+          'name-invalid',
+          `'${name}' is a name that programs look up by themselves; choose another one`,
+          {
+            field: 'name',
+          },
         );
       }
       if (hostNames.has(name)) {

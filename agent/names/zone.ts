@@ -8,7 +8,7 @@ import { type Address, addressValue, formatAddress } from '../../shared/net/addr
 import { type Cidr, containsAddress } from '../../shared/net/cidr.ts';
 import { workloadsOf } from '../../shared/own-workloads.ts';
 import type { HostId } from '../../shared/names.ts';
-import type { Workload } from '../../shared/workload.ts';
+import { type Workload, isReservedName } from '../../shared/workload.ts';
 
 export interface Zone {
   readonly domain: string;
@@ -103,16 +103,20 @@ function createBuilder(domain: string) {
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     addHost(host: HostRecord): void {
       hostNames.add(host.name);
+      if (isReservedName(host.name)) return;
       add(`${host.name}.${domain}`, 'host', host.addresses);
       for (const address of host.addresses) names.set(address, `${host.name}.${domain}`);
     },
     addWorkload(host: HostRecord, one: Workload): void {
       const target = `${one.name}.${host.name}.${domain}`;
-      add(target, 'workload', one.addresses);
-      for (const address of one.addresses) if (!names.has(address)) names.set(address, target);
+      // A name below the host's own makes that one exist, and this host's is not in the zone.
+      if (!isReservedName(host.name) && !isReservedName(one.name)) {
+        add(target, 'workload', one.addresses);
+        for (const address of one.addresses) if (!names.has(address)) names.set(address, target);
+      }
       if (!one.isHealthy) return;
       for (const service of new Set<string>([one.name, ...one.services])) {
-        if (hostNames.has(service)) continue;
+        if (hostNames.has(service) || isReservedName(service)) continue;
         add(`${service}.${domain}`, 'service', one.addresses);
         for (const { port, protocol } of one.ports) {
           entryOf(`_${port}._${protocol}.${service}.${domain}`).services.push({ target, port });

@@ -180,3 +180,13 @@ test('every address is found again by its reverse name', () => {
   const nibbles = 'fd000086000000120000000000000005'.split('').toReversed().join('.');
   assert.equal(addressOfReverse(`${nibbles}.ip6.arpa`), v6);
 });
+
+test('what programs look up by themselves is nobody’s to answer', () => {
+  const taken = zoneOf({
+    2: [workload({ name: 'wpad', services: ['isatap', 'localhost', 'web'], addresses: ['10.210.2.5'] })],
+  });
+  for (const name of ['wpad', 'isatap', 'localhost', 'wpad.host-2', '_wpad._tcp', '_isatap._tcp']) {
+    assert.equal(taken.find(`${name}.warren.internal`), undefined, name);
+  }
+  assert.deepEqual(taken.find('web.warren.internal')?.addresses, ['10.210.2.5']);
+});
