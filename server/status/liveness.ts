@@ -16,9 +16,9 @@ export const ephemeralMs = 10 * 60_000;
 /** Seconds between reports: often where a silence moves subnets, seldom where it only shows in status. */
 export const reportSeconds = { carrier: 5, other: 60 } as const;
 
-/** Of hosts with workloads, so that all of them together report 200 times a second at most. */
+/** Of hosts with workloads, so that all of them together report 40 times a second at most: a tenth of a core. */
 export const runnerSeconds = (streams: number): number =>
-  Math.min(Math.max(Math.ceil(streams / 200), reportSeconds.carrier), reportSeconds.other);
+  Math.min(Math.max(Math.ceil(streams / 40), reportSeconds.carrier), reportSeconds.other);
 
 /** How long a host may be without a feed, or without a report. */
 export interface Patience {
