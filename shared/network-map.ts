@@ -7,6 +7,7 @@ import { hostIdSchema, hostNameSchema } from './names.ts';
 import { addressSchema } from './net/address.ts';
 import { cidrSchema } from './net/cidr.ts';
 import { endpointSchema } from './net/endpoint.ts';
+import { leaseSchema } from './net/lease.ts';
 import { publicKeySchema } from './wireguard.ts';
 import { domainNameSchema, parseDomainName, publicationSchema, segmentSchema, workloadsSchema } from './workload.ts';
 
@@ -38,7 +39,7 @@ export const hostRecordSchema = z.strictObject({
   /** Overlay addresses, one per family, IPv4 first. */
   addresses: z.array(addressSchema).min(1).max(2),
   /** Container subnets leased to the host, one per family, IPv4 first. */
-  leases: z.array(cidrSchema).max(2),
+  leases: z.array(leaseSchema).max(2),
   /** Approved advertised subnets, whoever else advertises the same; `owners()` tells who carries each. */
   subnets: z.array(advertisedRouteSchema).max(256),
   /** Endpoint candidates, best first. */

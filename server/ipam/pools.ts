@@ -2,6 +2,7 @@
 import { WarrenError } from '../../shared/errors.ts';
 import { addressBits } from '../../shared/net/address.ts';
 import { type Cidr, cidrFamily, cidrRange, makeCidr, overlaps } from '../../shared/net/cidr.ts';
+import { longestLease } from '../../shared/net/lease.ts';
 import { refuseReserved } from '../../shared/net/reserved.ts';
 import type { PoolShape } from './allocate.ts';
 
@@ -14,8 +15,6 @@ export interface UsedByPools {
 
 /** The settings every host knows hold at most this many prefixes of a kind. */
 const maxPoolsPerKind = 32;
-/** A lease holds at least a network, a gateway, a container and a broadcast address. */
-const spareBits = 2;
 
 /** Throws `prefix-refused`, `prefix-overlaps` or `request-invalid` unless `pool` may be added to what is in use. */
 export function refusePool(pool: PoolShape, used: UsedByPools): void {
@@ -64,8 +63,8 @@ function refuseLength({ kind, prefix, leaseLength }: PoolShape): void {
   if (kind === 'overlay' && leaseLength !== bits) {
     throw lengthError(`a host gets one overlay address of a pool; leave leaseLength out or give ${bits}`);
   }
-  if (kind === 'container' && leaseLength > bits - spareBits) {
-    throw lengthError(`a lease of /${leaseLength} has no room for containers; give at most ${bits - spareBits}`);
+  if (kind === 'container' && leaseLength > longestLease(family)) {
+    throw lengthError(`a lease of /${leaseLength} has no room for containers; give at most ${longestLease(family)}`);
   }
   if (leaseLength < length) {
     throw lengthError(`a lease of /${leaseLength} does not fit into ${prefix}; give at least ${length}`);
