@@ -20,7 +20,7 @@ export interface RelayClientOptions {
   readonly channel: Channel;
   /** Its key may be replaced. */
   readonly self: () => PublicKey;
-  readonly paths: Pick<PathRoom, 'best' | 'setRelayed'>;
+  readonly paths: Pick<PathRoom, 'best' | 'path' | 'setRelayed'>;
 }
 
 export interface RelayClient {
@@ -79,7 +79,9 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
     }
     for (const [key, { peer, relay, endpoint }] of routes) {
       const [one, other] = [known.get(peer)?.host, known.get(relay)?.host];
-      if (offered.has(key) || one === undefined || other === undefined) continue;
+      if (one === undefined || other === undefined) continue;
+      // The room may have forgotten the peer in between, or have heard from it there before.
+      if (offered.has(key) && paths.path(one.publicKey, endpoint)?.kind === 'relay') continue;
       offered.set(key, { peer: one.publicKey, via: other.name, endpoint });
       paths.setRelayed(one.publicKey, other.name, endpoint);
     }

@@ -19,6 +19,8 @@ export interface RelayKernel {
   /** Makes it hold these and no others; answers those that it holds then. */
   place(wish: TableWish, forwards: readonly Forward[]): Promise<readonly Forward[]>;
   clear(): Promise<void>;
+  /** Why the last `place` could not be done as a whole. */
+  fault(): string | undefined;
 }
 
 export interface Seen {
@@ -46,6 +48,7 @@ export function createRelayKernel({ system, log, tableName, ownAddressTo }: Rela
   const name = relayTableName(tableName);
   const known = new Map<Family, Known>();
   /** By target; good until the next look. */
+  let fault: string | undefined;
   const owns = new Map<Address, Promise<Address | undefined>>();
   const withOwn = async (forward: Forward): Promise<Placed[]> => {
     const { address } = splitEndpoint(forward.target);
@@ -75,7 +78,11 @@ export function createRelayKernel({ system, log, tableName, ownAddressTo }: Rela
         await change(family, wish, wanted);
         return true;
       } catch (error) {
-        if (isLast) log.warn({ family, why: asWarrenError(error).message }, 'relay table not made');
+        if (!isLast) continue;
+        const why = asWarrenError(error).message;
+        log.debug({ family, why }, 'relay table not made');
+        // A host without IPv6 relays IPv4 alone.
+        if (family === 4 || wanted.length > 0) fault = why;
       }
     }
     return false;
@@ -98,7 +105,9 @@ export function createRelayKernel({ system, log, tableName, ownAddressTo }: Rela
       }
       return { forwards, packets };
     },
+    fault: () => fault,
     place: async (wish, forwards) => {
+      fault = undefined;
       const placed = (await Promise.all(forwards.map(withOwn))).flat();
       const held: Forward[] = [];
       for (const family of families) {
@@ -108,6 +117,7 @@ export function createRelayKernel({ system, log, tableName, ownAddressTo }: Rela
       return held;
     },
     clear: async () => {
+      fault = undefined;
       known.clear();
       for (const family of families) {
         if ((await listTable(system, name, familyTable(family))) !== undefined)

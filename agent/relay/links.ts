@@ -91,9 +91,10 @@ const askMs = 600;
 const followMs = 2_000;
 /** A relay that did not come through by then is no longer counted on, and another one is asked. */
 const hopeMs = 3_000;
-/** And by then it is left alone for a while. */
+/** And by then it is left alone for a while, ever longer: the peer may be gone for good. Invitations are followed all the same. */
 const patienceMs = 30_000;
 const avoidMs = 30_000;
+const longestAvoidMs = 600_000;
 /** A direct way may break again; until then the link stays. */
 const lingerMs = 60_000;
 /** A claim that moves a mapping heals the way, so the one in use is renewed often. */
@@ -104,7 +105,8 @@ const longestRetryMs = 2_000;
 
 export function createLinks(self: ProbeId, newTransaction: () => string): Links {
   const links = new Map<string, Link>();
-  const avoided = new Map<string, number>();
+  /** Where it was in vain, how often in a row, and until when it is not tried again. */
+  const avoided = new Map<string, { readonly times: number; readonly until: number }>();
   /** Since when each peer is in need; until when it was. */
   const needs = new Map<ProbeId, { since: number | undefined; endedAt: number }>();
   let ground: Ground = { peers: new Map(), relays: [], marked: new Set() };
@@ -131,9 +133,11 @@ export function createLinks(self: ProbeId, newTransaction: () => string): Links 
   const restart = (link: Link, now: number, waitMs: number): void => {
     Object.assign(link, { phase: 'asking', port: 0, transactions: [], tries: 0, beganAt: now, nextAt: now + waitMs });
   };
-  const give = (link: Link, untilMs: number): void => {
-    links.delete(keyOf(link.peer, link.relay));
-    avoided.set(keyOf(link.peer, link.relay), untilMs);
+  const avoid = (link: Link, now: number): void => {
+    const key = keyOf(link.peer, link.relay);
+    const times = (avoided.get(key)?.times ?? 0) + 1;
+    links.delete(key);
+    avoided.set(key, { times, until: now + Math.min(longestAvoidMs, avoidMs * 2 ** Math.min(times - 1, 8)) });
   };
   const portEndpoint = ({ endpoint, port }: Link): Endpoint => makeEndpoint(splitEndpoint(endpoint).address, port);
   const isHopeful = (link: Link, now: number): boolean => link.phase === 'through' || now - link.beganAt < hopeMs;
@@ -147,13 +151,13 @@ export function createLinks(self: ProbeId, newTransaction: () => string): Links 
     }
   };
   const prune = (now: number): void => {
-    for (const [key, until] of avoided) if (until <= now) avoided.delete(key);
+    for (const key of avoided.keys()) if (!ground.peers.has(key.split(' ')[0] ?? '')) avoided.delete(key);
     for (const link of links.values()) {
       const need = needs.get(link.peer);
       const isNeeded = need !== undefined && (need.since !== undefined || now - need.endedAt < lingerMs);
       if (!ground.peers.has(link.peer) || !ground.marked.has(link.relay) || !isNeeded)
         links.delete(keyOf(link.peer, link.relay));
-      else if (link.phase !== 'through' && now - link.beganAt >= patienceMs) give(link, now + avoidMs);
+      else if (link.phase !== 'through' && now - link.beganAt >= patienceMs) avoid(link, now);
     }
   };
   /** A relay that is elsewhere now is asked there; one whose way is not proven at the moment may still forward. */
@@ -175,8 +179,8 @@ export function createLinks(self: ProbeId, newTransaction: () => string): Links 
       for (const { id, endpoints } of ground.relays) {
         const [endpoint] = endpoints;
         if (hopeful >= wantedLinks || linksOf(peer).length >= mostLinks) break;
-        if (endpoint === undefined || id === peer || links.has(keyOf(peer, id)) || avoided.has(keyOf(peer, id)))
-          continue;
+        if (endpoint === undefined || id === peer || links.has(keyOf(peer, id))) continue;
+        if ((avoided.get(keyOf(peer, id))?.until ?? 0) > now) continue;
         begin(peer, id, endpoint, 0, now);
         hopeful += 1;
       }
@@ -205,7 +209,7 @@ export function createLinks(self: ProbeId, newTransaction: () => string): Links 
   const refused = (link: Link, why: string | undefined, now: number): void => {
     // The relay's map may be a moment behind; a port that is not ours any more is asked for again.
     if (why === 'lost' || why === 'unknown-host') restart(link, now, why === 'lost' ? 0 : 1_000);
-    else give(link, now + avoidMs);
+    else avoid(link, now);
   };
   const granted = (link: Link, port: number, now: number): Sent => {
     link.phase = 'claiming';
@@ -255,6 +259,7 @@ export function createLinks(self: ProbeId, newTransaction: () => string): Links 
       }
       if (kind !== relayKinds.ready) return [];
       link.phase = body.standing === 1 ? 'through' : 'claiming';
+      if (link.phase === 'through') avoided.delete(keyOf(link.peer, link.relay));
       settle(link, now);
       return [];
     },

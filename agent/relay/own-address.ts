@@ -13,6 +13,8 @@ export function ownAddressTo(target: Endpoint): Promise<Address | undefined> {
       resolve(found !== undefined && isAddress(found) ? found : undefined);
     };
     socket.once('error', () => end(undefined));
-    socket.connect(port, address, () => end(socket.address().address));
+    // Handed the error, too, though the types know nothing of it.
+    const connected = (error?: Error): void => end(error instanceof Error ? undefined : socket.address().address);
+    socket.connect(port, address, connected);
   });
 }

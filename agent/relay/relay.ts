@@ -9,6 +9,7 @@ import { asWarrenError } from '../../shared/errors.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Clock } from '../clock.ts';
+import type { Fault } from '../failures.ts';
 import type { Channel } from '../probe/channel.ts';
 import { senderOf } from '../probe/wire.ts';
 import { createRounds } from '../reconcile/rounds.ts';
@@ -35,12 +36,12 @@ export interface Relay {
   serve(hosts: Iterable<PublicKey> | undefined): void;
   /** The kernel may have changed. */
   look(): void;
-  /** Pairs that have ports now. */
-  count(): number;
+  faults(): readonly Fault[];
   stop(): Promise<void>;
 }
 
 const sweepMs = 30_000;
+const gatherMs = 500;
 
 export function startRelay(options: RelayOptions): Relay {
   const { clock, log, channel, kernel, range } = options;
@@ -82,7 +83,6 @@ export function startRelay(options: RelayOptions): Relay {
       for (const said of pairs.placed(held)) say(said);
     } catch (error) {
       log.warn({ why: asWarrenError(error).message }, 'relay not in the kernel');
-      timers.later('look', sweepMs, lookSoon);
     }
   };
   const rounds = createRounds(round, (error) => log.error({ err: error }, 'the relay broke'));
@@ -107,8 +107,12 @@ export function startRelay(options: RelayOptions): Relay {
       pairs.setMembers(new Set(keys?.keys()));
       rounds.ask();
     },
-    look: lookSoon,
-    count: () => pairs.count(),
+    // A host that works hard ends passes by the dozen.
+    look: () => timers.later('look', gatherMs, lookSoon),
+    faults: () => {
+      const why = kernel.fault();
+      return keys === undefined || why === undefined ? [] : [{ kind: 'relay', subject: 'kernel', why }];
+    },
     stop: async () => {
       timers.stop();
       await rounds.stop();

@@ -57,7 +57,7 @@ export function startRelaying(context: Context, { room }: Pick<Paths, 'room'>): 
       stand();
       relay.look();
     },
-    faults: () => (isMarked() && hasOwnPort() ? [portFault(settings().listenPort)] : []),
+    faults: () => [...relay.faults(), ...(isMarked() && hasOwnPort() ? [portFault(settings().listenPort)] : [])],
     stop: async () => {
       client.stop();
       await relay.stop();

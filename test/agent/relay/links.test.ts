@@ -124,6 +124,21 @@ test('a relay that does not come through is no longer counted on, and another on
   assert.ok(kinds(links.due(3_000)).includes(`16 3 ${endpointOf(r3)}`));
 });
 
+test('a peer that never comes is waited for ever more seldom, and an invitation ends the wait', () => {
+  const links = open(a, b, { relays: [{ id: r1, endpoints: [endpointOf(r1)] }] });
+  const only = ground(b, { relays: [{ id: r1, endpoints: [endpointOf(r1)] }] });
+  const asked: number[] = [];
+  for (let now = 0; now < 3_600_000; now += 500) {
+    links.stand(only, now);
+    const isFirst = links.due(now).some(({ kind }) => kind === relayKinds.ask);
+    if (isFirst && now - (asked.at(-1) ?? -Infinity) >= 30_000) asked.push(now);
+  }
+  assert.ok(asked.length >= 5 && asked.length < 14, `${asked.length} times in an hour`);
+  const body = { port: 51_900, standing: 0, partner: b, challenge: noChallenge };
+  const invite = { kind: relayKinds.invite, relay: r1, from: endpointOf(r1), transaction: 'f'.repeat(16), body };
+  assert.equal(links.hear(invite, 3_600_000).length, 1);
+});
+
 test('a relay that refuses is left alone, one that lost the port is asked again at once', () => {
   const links = open(a, b);
   const [one, two] = links.due(0);
