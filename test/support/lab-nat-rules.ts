@@ -9,7 +9,18 @@
  * | address-restricted | one port, whomever they go to  | from an address that was sent to, whatever port        |
  * | symmetric          | another port for each receiver | from an address and port that was sent to              |
  */
+import type { NatBehaviour } from '../../shared/nat.ts';
+
 export type NatKind = 'public' | 'forwarded' | 'easy' | 'address-restricted' | 'symmetric';
+
+/** The same in the words of RFC 4787. */
+export const behaviours: Readonly<Record<NatKind, NatBehaviour>> = {
+  public: { mapping: 'steady', filtering: 'open' },
+  forwarded: { mapping: 'steady', filtering: 'open' },
+  easy: { mapping: 'steady', filtering: 'port' },
+  'address-restricted': { mapping: 'steady', filtering: 'address' },
+  symmetric: { mapping: 'varying', filtering: 'port' },
+};
 
 export interface BoxRules {
   readonly kind: NatKind;
