@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Debian machine with Node and apt able to build, test and show Warren: programs, wireguard-go, npm packages,
 # build. Does nothing, quickly, when all is there. Must not start services, change apt's sources, or touch what runs.
-#   sh test/setup.sh [none|kernel|bench]     kernel: also QEMU and a kernel with WireGuard; bench: also tinc, nebula, fping
+#   sh test/setup.sh [none|kernel|bench|soak]     kernel: also QEMU and a kernel with WireGuard; bench: also tinc, nebula, fping; soak: fping
 set -eu
 
 WIREGUARD_GO=/usr/local/lib/warren/wireguard-go
@@ -9,8 +9,8 @@ WIREGUARD_GO=/usr/local/lib/warren/wireguard-go
 main() {
   extra=${1:-none}
   case $extra in
-    none | kernel | bench) ;;
-    *) fail "'$extra' is not a set-up; use none, kernel or bench" ;;
+    none | kernel | bench | soak) ;;
+    *) fail "'$extra' is not a set-up; use none, kernel, bench or soak" ;;
   esac
   cd "$(dirname "$0")/.."
   check_node
@@ -62,6 +62,7 @@ g++ g++'
     bench) echo 'tincd tinc
 nebula nebula
 fping fping' ;;
+    soak) echo 'fping fping' ;;
     kernel) echo 'qemu-system-x86_64 qemu-system-x86
 depmod kmod
 cpio cpio' ;;

@@ -18,6 +18,7 @@ export interface LabServer {
   /** A new enrollment token. */
   makeToken(...args: string[]): Promise<string>;
   output(): string;
+  pid(): number;
 }
 
 export interface ServerPlace {
@@ -66,5 +67,6 @@ export function createLabServer(place: ServerPlace): LabServer {
       return made.token;
     },
     output: () => running?.output() ?? '',
+    pid: () => running?.pid ?? -1,
   };
 }
