@@ -1,5 +1,9 @@
-/** What attached interfaces are to the mesh: those that have a name, with their addresses of the lease. Pure. */
+/**
+ * What attached interfaces are to the mesh: those that have a name or are in a segment, with their addresses of the
+ * lease. Pure.
+ */
 import { parseLabel, type Label, type Workload } from '../../shared/workload.ts';
+import { digestOf } from '../plan/digest.ts';
 import type { Attachment, Ground } from './attachments.ts';
 import { leaseAddresses } from './spec.ts';
 
@@ -11,7 +15,7 @@ export function attachedWorkloads(all: readonly Attachment[], ground: Ground): W
     const { request } = one;
     const isBridged = request.segment !== null && ground.isBridged(request.segment);
     const addresses = isBridged ? [] : leaseAddresses(one, ground);
-    const name = request.name ?? nameOfTarget(one);
+    const name = request.name ?? nameOfTarget(one) ?? (request.segment === null ? undefined : nameless(one));
     if (name === undefined || request.place.kind !== 'mesh' || (addresses.length === 0 && !isBridged)) continue;
     const had = byName.get(name);
     byName.set(name, {
@@ -35,6 +39,9 @@ function nameOfTarget({ target }: Attachment): Label | undefined {
     return undefined;
   }
 }
+
+/** A segment holds whom nobody can name as well. */
+const nameless = ({ linkKey }: Attachment): Label => parseLabel(`a-${digestOf(linkKey).slice(0, 12)}`);
 
 /** As it was called when it was attached, not an id. */
 const nameOfContainer = (target: Attachment['target']): string =>

@@ -1,6 +1,6 @@
 /**
  * Containers as the mesh knows them. Pure. What the engine says was written by whoever may start containers: a name that
- * is no DNS label keeps its container from having names, never from having its address.
+ * is no DNS label keeps its container from being called by it, never from having its address or being in its segment.
  */
 import type { Address } from '../../shared/net/address.ts';
 import { isAddress } from '../../shared/net/address.ts';
@@ -43,11 +43,9 @@ export function readContainer(container: Container, { own, networks }: Surroundi
   const onMesh = meshEndpoints(container, own);
   if (!isAlive(container) || onMesh.length === 0) return { workload: undefined, faults };
   const refuse = (why: string): void => void faults.push({ kind: 'container-refused', subject: name, why });
-  const label = readLabel(name);
-  if (label === undefined) {
-    refuse("its name is no DNS label and so it has none on the mesh; name it with a-z, 0-9, '_' and '-'");
-    return { workload: undefined, faults };
-  }
+  const label = readLabel(name) ?? parseLabel(`c-${container.Id.slice(0, 12)}`);
+  if (readLabel(name) === undefined)
+    refuse(`its name is no DNS label, so on the mesh it is called ${label}; name it with a-z, 0-9, '_' and '-'`);
   const labels = container.Config.Labels ?? {};
   const segments = onMesh.map(({ network }) => networkSegment(networks.get(network)));
   const segment = readSegment(labels[segmentLabel] ?? segments.find((one) => one !== undefined), refuse);

@@ -1,11 +1,12 @@
 /**
  * What runs on this host, put together from who knows of it: the container engine, attachments, names added by hand. Each
- * source puts its whole list; the first to have a name keeps it. What others are told and what the firewall and the names
- * go by is this one list.
+ * source puts its whole list; the first to have a name keeps it, and who comes after it is in its segment all the same.
+ * What others are told and what the firewall and the names go by is this one list.
  */
 import { mostWorkloadChars } from '../../shared/own-workloads.ts';
-import type { Workload } from '../../shared/workload.ts';
+import { type Workload, parseLabel } from '../../shared/workload.ts';
 import type { Fault } from '../failures.ts';
+import { digestOf } from '../plan/digest.ts';
 
 /** Sources in the order in which their names count. */
 const sources = ['docker', 'attach', 'cni', 'static', 'bridged'] as const;
@@ -49,9 +50,10 @@ export function mergeWorkloads(lists: ReadonlyArray<readonly Workload[]>): Merge
   const byName = new Map<string, Workload>();
   const faults: Fault[] = [];
   let chars = 0;
-  for (const one of lists.flat()) {
+  const put = (one: Workload, isUnnamed: boolean): void => {
     const size = JSON.stringify(one).length + 1;
-    const why = byName.has(one.name)
+    const isTaken = byName.has(one.name);
+    const why = isTaken
       ? 'another workload of this host has this name; give one of them another name'
       : byName.size === mostWorkloads
         ? `a host tells of ${mostWorkloads} workloads at most`
@@ -63,6 +65,16 @@ export function mergeWorkloads(lists: ReadonlyArray<readonly Workload[]>): Merge
       chars += size;
     }
     if (why !== undefined) faults.push({ kind: 'workload-refused', subject: one.name, why });
-  }
+    if (isTaken && one.segment !== null && !isUnnamed) put(unnamed(one), true);
+  };
+  for (const one of lists.flat()) put(one, false);
   return { workloads: [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1)), faults };
 }
+
+/** Isolation does not hang on a name that somebody else has. */
+const unnamed = (one: Workload): Workload => ({
+  ...one,
+  name: parseLabel(`n-${digestOf(one.addresses.join()).slice(0, 12)}`),
+  services: [],
+  variables: [],
+});

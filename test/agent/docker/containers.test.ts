@@ -75,9 +75,10 @@ test("a container's own label says its segment, else its network does; a wrong o
   assert.equal(segment({ network: 'blues', labels: { 'warren.segment': 'Not; one' } }), 'refused');
 });
 
-test('a name that is no DNS label is refused with a reason, and says so of that container only', () => {
-  const { workload, faults } = read({ name: 'a.b' });
-  assert.equal(workload, undefined);
+test('a container whose name is no DNS label is called after its id, and is in its segment', () => {
+  const { workload, faults } = read({ name: 'a.b', labels: { 'warren.segment': 'blue' } });
+  assert.match(workload?.name ?? '', /^c-[0-9a-f]{12}$/);
+  assert.equal(workload?.segment, 'blue');
   assert.match(faults[0]?.why ?? '', /no DNS label/);
   assert.equal(faults[0]?.subject, 'a.b');
 });
