@@ -20,6 +20,7 @@ main() {
   build
   make_image
   fetch_later_engine
+  fetch_compose
   if [ "$extra" = kernel ]; then fetch_kernel; fi
 }
 
@@ -242,6 +243,25 @@ fetch_later_engine() {
     say 'no Docker 28 or later can be had from Debian sid: the tests that need it are skipped'
     rm -rf "$work"
   fi
+  leave_suite
+}
+
+# Docker Compose 2 for the tests, one program, from sid as well; it speaks to either engine.
+fetch_compose() {
+  if [ -x .cache/docker/docker-compose ]; then return; fi
+  can_install || fail 'fetching Docker Compose for the tests needs root and apt-get'
+  work=.cache/docker/compose.new
+  rm -rf "$work"
+  mkdir -p "$work"
+  if use_suite sid && (cd "$work" && apt-get download docker-compose/sid >/dev/null 2>&1) &&
+    dpkg-deb -x "$work"/*.deb "$work/root" &&
+    "$work/root/usr/libexec/docker/cli-plugins/docker-compose" version >/dev/null 2>&1; then
+    say 'unpacking Docker Compose'
+    mv "$work/root/usr/libexec/docker/cli-plugins/docker-compose" .cache/docker/docker-compose
+  else
+    say 'no Docker Compose 2 can be had from Debian sid: the test that needs it is skipped'
+  fi
+  rm -rf "$work"
   leave_suite
 }
 

@@ -32,3 +32,9 @@ export function whyNoEngine(version: '20' | '28'): string | undefined {
     return error instanceof Error ? error.message : String(error);
   }
 }
+
+/** Docker Compose 2, which `test/setup.sh` unpacked; undefined where it could not be had. */
+export function composeProgram(): string | undefined {
+  const program = join(cache, 'docker-compose');
+  return existsSync(program) ? program : undefined;
+}
