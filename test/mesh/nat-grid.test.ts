@@ -47,7 +47,7 @@ for (const [i, one] of kinds.entries()) {
 
 async function waitForPath(from: LabHost, to: LabHost, wanted: string): Promise<void> {
   const call = createAgentCall(from.runDir);
-  await until(`${from.name} reaches ${to.name} by ${wanted}`, { seconds: 40 }, async () => {
+  await until(`${from.name} reaches ${to.name} by ${wanted}`, { seconds: 120 }, async () => {
     const peer = (await call('status', {})).peers.find(({ name }) => name === to.name);
     if (peer?.path !== wanted) throw new Error(`${peer?.path} at ${peer?.endpoint}`);
     return true;
