@@ -181,7 +181,7 @@ function requestOptions(
   };
 }
 
-function hostOf(serverUrl: string): { hostname: string; port: number } {
+export function hostOf(serverUrl: string): { hostname: string; port: number } {
   const url = new URL(serverUrl);
   return { hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
 }
@@ -228,7 +228,7 @@ const isReset = (error: unknown): boolean => codeOf(error) === 'ECONNRESET' || c
 const isStaleSocket = (error: unknown): boolean => error instanceof Error && 'isStaleSocket' in error;
 
 /** Faults of the network are `unreachable`; a certificate that does not verify is `server-untrusted`. */
-function explain(error: unknown, serverUrl: string): WarrenError {
+export function explain(error: unknown, serverUrl: string): WarrenError {
   if (error instanceof WarrenError) return error;
   const why = error instanceof Error ? error.message : String(error);
   if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(codeOf(error))) {

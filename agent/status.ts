@@ -12,6 +12,7 @@ import type { PeerStatus, Status } from './local/api.ts';
 import type { ObservedWireguard } from './plan/observed.ts';
 import type { Path } from './paths/path.ts';
 import { viewPath } from './paths/view.ts';
+import { type OwnGround, whyNotDirect } from './paths/why.ts';
 import type { HostSettings } from './plan/settings.ts';
 import { peerReports } from './report.ts';
 import type { HostFile } from './state.ts';
@@ -31,6 +32,10 @@ export interface StatusFacts {
   readonly wireguard: ObservedWireguard | undefined;
   /** What probes know of the way to a peer by that endpoint. */
   readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
+  readonly waysTo: (peer: PublicKey) => readonly Path[];
+  readonly ground: OwnGround;
+  /** This host itself found out that a peer does not answer any more. */
+  readonly isDead: (peer: PublicKey) => boolean;
   /** When each peer first stood in a map this agent saw. */
   readonly firstSeenAt: ReadonlyMap<HostId, number>;
   readonly certificateExpiresAt: number | undefined;
@@ -89,13 +94,24 @@ function describePeers(map: NetworkMap, facts: StatusFacts): PeerStatus[] {
     .map((host) => {
       const report = reports.get(host.id);
       const handshakeAt = report?.handshakeAt ?? null;
+      const endpoint = report?.endpoint ?? null;
+      const view = viewPath(endpoint, handshakeAt !== null, facts.pathOf(host.publicKey, endpoint));
+      const ways = facts.waysTo(host.publicKey);
       return {
         hostId: host.id,
         name: host.name,
         addresses: host.addresses,
         leases: host.leases,
-        endpoint: report?.endpoint ?? null,
-        ...viewPath(report?.endpoint ?? null, handshakeAt !== null, facts.pathOf(host.publicKey, report?.endpoint)),
+        endpoint,
+        ...view,
+        whyNotDirect: whyNotDirect({
+          now,
+          own: facts.ground,
+          peer: host,
+          path: view.path,
+          isDead: facts.isDead(host.publicKey),
+          ways,
+        }),
         handshakeAt,
         handshakeAgeSeconds:
           handshakeAt === null ? null : Math.max(0, Math.round((now - Date.parse(handshakeAt)) / 1000)),

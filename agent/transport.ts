@@ -12,6 +12,7 @@ import { type ReportBody, sendReport } from '../shared/api/report.ts';
 import { isAddress, type Address } from '../shared/net/address.ts';
 import { type Cursor, type FeedFrame, formatCursor } from '../shared/protocol.ts';
 import { createSend, readFeed, tlsOptions } from './https.ts';
+import { type ServerLook, lookAtServer } from './netcheck/server-look.ts';
 import type { Credentials } from './state.ts';
 import { createTlsSession } from './tls-session.ts';
 
@@ -20,6 +21,8 @@ export interface ServerLink {
   report(body: ReportBody): Promise<Cursor>;
   renew(body: z.input<typeof renewCertificate.body>): Promise<z.output<typeof renewCertificate.reply>>;
   leave(): Promise<void>;
+  /** One connection from the beginning, timed. `now`: this host's clock. */
+  look(now: () => number): Promise<ServerLook>;
   /**
    * Streams frames to `onFrame` until the stream ends, which always rejects: with the server's reason, with what
    * `onFrame` threw, or with `unreachable`.
@@ -71,6 +74,7 @@ export function createLink(serverUrl: string, readCredentials: () => Promise<Cre
     report: (body) => call(sendReport, { body }),
     renew: (body) => call(renewCertificate, { body }),
     leave: () => call(leaveMesh),
+    look: async (now) => lookAtServer(serverUrl, await readCredentials(), now),
     openFeed: async (cursor, onFrame, signal) => {
       const headers = cursor === undefined ? {} : { 'last-event-id': formatCursor(cursor) };
       const agent = await pool();

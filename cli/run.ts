@@ -21,6 +21,7 @@ const entries: Readonly<Record<string, Entry>> = {
   leave: { summary: 'un-enroll and remove what Warren made on this host', load: () => import('./host/leave.ts') },
   status: { summary: 'show this host: peers, paths, failures', load: () => import('./host/status.ts') },
   ping: { summary: 'ping a host over the mesh', load: () => import('./host/ping.ts') },
+  netcheck: { summary: 'what the network lets this host do', load: () => import('./host/netcheck.ts') },
   attach: { summary: 'join a container, process or namespace to the mesh', load: () => import('./host/attach.ts') },
   detach: { summary: 'take it out of the mesh again', load: () => import('./host/detach.ts') },
   dns: { summary: 'names of hosts, containers and services', load: () => import('./host/dns.ts') },

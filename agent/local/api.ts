@@ -16,6 +16,7 @@ import {
   namesReplySchema,
   queryReplySchema,
 } from './container-api.ts';
+import { netcheckSchema } from '../netcheck/check.ts';
 import { pathKindSchema, pathViewSchema } from '../paths/view.ts';
 import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
@@ -28,6 +29,8 @@ export const peerStatusSchema = peerReportSchema.extend({
   addresses: z.array(addressSchema),
   leases: z.array(cidrSchema),
   ...pathViewSchema.shape,
+  /** In words; null where it is reached directly. */
+  whyNotDirect: z.string().nullable(),
   /** Seconds since the last handshake. */
   handshakeAgeSeconds: z.int().nullable(),
   isGone: z.boolean(),
@@ -199,6 +202,7 @@ export const localCalls = {
   cniremove: { body: cniOwnerSchema, reply: nothingSchema },
   cnistate: { body: nothingSchema, reply: cniStateSchema },
   ping: { body: pingRequestSchema, reply: pongSchema },
+  netcheck: { body: nothingSchema, reply: netcheckSchema },
   names: { body: nothingSchema, reply: namesReplySchema },
   nameadd: {
     body: z.strictObject({ name: nameSchema, addresses: z.array(addressSchema).min(1).max(4) }),

@@ -33,7 +33,11 @@ export interface PathRoom {
   isSilent(peer: PublicKey): boolean;
   /** What is known of one way. */
   path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
+  /** All ways to the peer that are known. */
+  ways(peer: PublicKey): readonly Path[];
   outside(): Outside;
+  /** Who saw this host where, peers and the server's reflector. */
+  sights(): readonly Sight[];
   /** The server has told where its reflector is. */
   reflect(): void;
   stop(): void;
@@ -194,7 +198,9 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     best: (peer) => tracker.choice(peer, clock.now())?.best,
     isSilent: (peer) => tracker.isSilent(peer, clock.now()),
     path: (peer, endpoint) => tracker.path(peer, endpoint),
+    ways: (peer) => tracker.ways(peer),
     outside,
+    sights: () => [...sights.values()],
     reflect: () => reflector.ask(),
     stop: () => {
       isStopped = true;

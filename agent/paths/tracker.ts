@@ -41,6 +41,8 @@ export interface Tracker {
   /** No way works, and each was asked several times. */
   isSilent(peer: PublicKey, now: number): boolean;
   path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
+  /** All ways to the peer that are known. */
+  ways(peer: PublicKey): readonly Path[];
   choice(peer: PublicKey, now: number): Choice | undefined;
   /** When `ask` has something to do next. */
   nextAt(now: number): number;
@@ -173,6 +175,7 @@ export function createTracker(rhythm: (peer: PublicKey) => Rhythm): Tracker {
       return peer !== undefined && bestOf(peer, now) === undefined && [...peer.paths.values()].every(isSilent);
     },
     path: (key, endpoint) => peers.get(key)?.paths.get(endpoint),
+    ways: (key) => [...(peers.get(key)?.paths.values() ?? [])],
     choice: (key, now) => {
       const peer = peers.get(key);
       const best = peer === undefined ? undefined : bestOf(peer, now);

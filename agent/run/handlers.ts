@@ -12,6 +12,7 @@ import { createAttachHandlers } from './attach.ts';
 import { slowNote } from './backend-view.ts';
 import type { Context } from './context.ts';
 import { ownPrefixes } from './docker.ts';
+import { netcheck } from './netcheck.ts';
 import { nameCalls } from './names.ts';
 import type { Works } from './works.ts';
 
@@ -42,6 +43,7 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
       const wireguard = () => freshWireguard(context, works);
       return pingHost({ system, map, selfId, wireguard, pathOf: works.paths.pathOf }, body.host, body.count);
     },
+    netcheck: () => netcheck(context, works, () => readStatus(context, works)),
     cniadd: (wish) => cni.add(wish),
     cniremove: async (owner) => {
       await cni.remove(owner);
@@ -96,6 +98,9 @@ async function readStatus(context: Context, works: Works): Promise<Status> {
     backend: { ...seen, note: isSlow ? slowNote : null },
     wireguard: await freshWireguard(context, works),
     pathOf: works.paths.pathOf,
+    waysTo: works.paths.waysTo,
+    ground: works.paths.ground(),
+    isDead: works.paths.isDead,
     firstSeenAt: membership.firstSeenAt(),
     certificateExpiresAt: renewal.expiresAt(),
     attachments: account.attachments(),

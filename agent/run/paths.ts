@@ -2,6 +2,7 @@
 import type { LocalFacts } from '../plan/local.ts';
 import { localEndpoints } from '../endpoints.ts';
 import type { Outside } from '../paths/mapped.ts';
+import type { OwnGround } from '../paths/why.ts';
 import { type PathRoom, startPathRoom } from '../paths/room.ts';
 import { standIns, startWatch } from './watch.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
@@ -10,14 +11,26 @@ import type { Path } from '../paths/path.ts';
 import { type Endpoint, makeEndpoint } from '../../shared/net/endpoint.ts';
 import type { Context } from './context.ts';
 
+/** The reflector is asked every 25 s. */
+const answeredMs = 60_000;
+
 export interface Paths {
   readonly room: PathRoom | undefined;
   /** What a pass goes by. */
   facts(): Pick<LocalFacts, 'probePort' | 'paths' | 'liveness'>;
   /** What is known of the way to a peer by that endpoint. */
   readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
+  /** All that is known of the ways to a peer. */
+  readonly waysTo: (peer: PublicKey) => readonly Path[];
   /** What this host looks like from outside. */
   outside(): Outside;
+  /** Where the server reflects; undefined while that is not known. */
+  reflector(): Endpoint | undefined;
+  readonly isDead: (peer: PublicKey) => boolean;
+  /** A peer answers now, without a relay. */
+  isAnswered(): boolean;
+  /** What this host has to find ways with. */
+  ground(): OwnGround;
   /** A pass has ended. */
   reached(reached: Reached): void;
   stop(): void;
@@ -45,6 +58,12 @@ export function startPaths(
           onChange: () => reconciler().wake(),
           onOutside: onNews,
         });
+  const outside = (): Outside => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] };
+  const isAnswered = (): boolean => {
+    const isDirect = (key: PublicKey): boolean => (room?.best(key)?.kind ?? 'relay') !== 'relay';
+    const { membership, selfId } = context;
+    return (membership.map()?.hosts ?? []).some(({ id, publicKey }) => id !== selfId && isDirect(publicKey));
+  };
   const watch = startWatch(context, room, reconciler);
   return {
     room,
@@ -54,7 +73,17 @@ export function startPaths(
       liveness: watch.verdicts(),
     }),
     pathOf: (peer, endpoint) => (endpoint ? room?.path(peer, endpoint) : undefined),
-    outside: () => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] },
+    waysTo: (peer) => room?.ways(peer) ?? [],
+    outside,
+    reflector: () => reflectorOf(context),
+    ground: () => ({
+      canAsk: room !== undefined && hasTable(reconciler().reached()),
+      nat: outside().nat,
+      endpoints: own(),
+      isAnswered: isAnswered() || (room?.sights().some(({ at }) => clock.now() - at < answeredMs) ?? false),
+    }),
+    isDead: (peer) => watch.verdicts().get(peer) === 'dead',
+    isAnswered,
     reached: ({ desired }) => {
       if (room === undefined || desired === undefined) return;
       const now = own().join();
@@ -70,6 +99,11 @@ export function startPaths(
     },
   };
 }
+
+/** The rules that lend the agent WireGuard's port are in the kernel. */
+const hasTable = ({ desired, failures }: Reached): boolean =>
+  desired !== undefined &&
+  !failures.some(({ kind, subject }) => kind === 'table-replace' && subject === desired.table.name);
 
 function reflectorOf({ membership, link }: Context): Endpoint | undefined {
   const [port, server] = [membership.reflectorPort(), link.path()?.server];

@@ -49,6 +49,10 @@ function describe(status: Status): string {
   const parts = [formatTable(fieldTable(fieldsOf(status)), plain)];
   if (status.peers.length > 0)
     parts.push(formatTable({ columns: peerColumns, rows: status.peers.map(peerRow) }, plain));
+  const indirect = status.peers.flatMap(({ name, whyNotDirect }) =>
+    whyNotDirect === null ? [] : [[name, whyNotDirect]],
+  );
+  if (indirect.length > 0) parts.push(formatTable({ columns: ['not direct', 'why'], rows: indirect }, plain));
   if (status.attachments.length > 0) {
     const rows = status.attachments.map((one) => [one.target, one.addresses.join(' '), one.state]);
     parts.push(formatTable({ columns: ['attachment', 'addresses', 'state'], rows }, plain));

@@ -64,6 +64,7 @@ export function createSimulatedLink(
         if (host !== undefined) await removeHost(tx, host, 'host.leave');
       });
     },
+    look: () => Promise.reject(new WarrenError('unreachable', 'this link has no sockets')),
     openFeed: async (cursor, onFrame, signal) => {
       const { server } = await gate();
       return new Promise<never>((_, reject) => {

@@ -55,6 +55,7 @@ export function createFakeLink(): FakeLink {
       link.left.push('left');
       return Promise.resolve();
     },
+    look: () => Promise.reject(link.refusal ?? new WarrenError('unreachable', 'no server')),
     openFeed: (cursor, onFrame, signal) =>
       new Promise((_, reject) => {
         if (link.refusal !== undefined) {
