@@ -1,6 +1,8 @@
 /** One change in a mesh of connected agents: who was told when, and what it cost the server. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { updateHost } from '../../../shared/api/hosts.ts';
+import { showHost, updateHost } from '../../../shared/api/hosts.ts';
+import { addressAt, cidrFamily } from '../../../shared/net/cidr.ts';
+import { type Workload, parseLabel } from '../../../shared/workload.ts';
 import { quantile } from '../figures.ts';
 import type { Fleet } from './fleet.ts';
 import type { ProbedServer } from './probed-server.ts';
@@ -41,6 +43,29 @@ export async function rename(server: ProbedServer, fleet: Fleet, hostId: string)
 export async function move(server: ProbedServer, fleet: Fleet, index: number): Promise<Change> {
   changes += 1;
   return observe(server, fleet, () => fleet.move(index, 40_000 + changes));
+}
+
+/** A container starts on a host that runs 20 others; its record, with all of them, goes to everybody. */
+export async function startContainer(server: ProbedServer, fleet: Fleet, index: number): Promise<Change> {
+  const containers = await containersOf(server, fleet, index);
+  // That the 20 run is a change as well; everybody must have been told of it before the next is looked at.
+  await observe(server, fleet, () => fleet.run(index, containers.slice(0, -1)));
+  return observe(server, fleet, () => fleet.run(index, containers));
+}
+
+async function containersOf(server: ProbedServer, fleet: Fleet, index: number): Promise<Workload[]> {
+  const path = showHost.path.replace('{id}', (await fleet.hostIds())[index] ?? '');
+  const { body } = await fleet.operate(server.key, showHost.method, path, undefined);
+  const leases = showHost.reply.parse(JSON.parse(body)).leases.filter((lease) => cidrFamily(lease) === 4);
+  return Array.from({ length: 21 }, (_, n) => ({
+    name: parseLabel(`shop_web_${n}`),
+    services: [parseLabel('web'), parseLabel('shop-web')],
+    addresses: leases.map((lease) => addressAt(lease, BigInt(n + 2))),
+    ports: [{ port: 80, protocol: 'tcp' as const }],
+    segment: null,
+    isHealthy: true,
+    variables: [],
+  }));
 }
 
 /** `act` answers when it asked for the change, on the machine's monotonic clock. */

@@ -2,6 +2,7 @@
  * A process of simulated agents, driven by the bench over a unix socket: `node fleet-process.js SOCKET`. Several of them
  * share the work, because one process has file descriptors for about 20,000 connections and one core.
  */
+import type { Workload } from '../../../shared/workload.ts';
 import { serveCalls } from './calls.ts';
 import { monotonicMs } from './clock.ts';
 import { enrollAgents } from './enroll-agents.ts';
@@ -80,6 +81,12 @@ const calls = {
     const agent = agents[index];
     if (agent === undefined) throw new Error(`no agent ${index}`);
     return (await sendReports(place, [agent], 1, { peers: agents, listenPort: port })).sentAt;
+  },
+  /** One report of all that runs on a host now; answers when it was handed to the socket. */
+  async run(index: number, workloads: readonly Workload[]): Promise<number> {
+    const agent = agents[index];
+    if (agent === undefined) throw new Error(`no agent ${index}`);
+    return (await sendReports(place, [agent], 1, { peers: agents, workloads })).sentAt;
   },
   /** An operator's call. */
   operate: async (key: string, method: string, path: string, body: unknown) =>

@@ -1,5 +1,6 @@
 /** The bench's side of the simulated agents: two processes that share them, and a third that calls as an operator. */
 import { join } from 'node:path';
+import type { Workload } from '../../../shared/workload.ts';
 import { type BenchContext, builtFile, startInside } from '../context.ts';
 import { type Remote, connectCalls } from './calls.ts';
 import type { FleetCalls, Wave } from './fleet-process.ts';
@@ -18,6 +19,8 @@ export interface Fleet {
   reports(count: number): Promise<number>;
   /** One host reports another endpoint; answers when the report was sent, ms. */
   move(index: number, port: number): Promise<number>;
+  /** One host reports all that runs on it now; answers when the report was sent, ms. */
+  run(index: number, workloads: readonly Workload[]): Promise<number>;
   hostIds(): Promise<string[]>;
   operate(key: string, method: string, path: string, body: unknown): Promise<Operated>;
 }
@@ -89,6 +92,7 @@ export async function createFleet(context: BenchContext, namespace: string): Pro
       return Math.max(...parts.map((part) => part.endedAt)) - Math.min(...parts.map((part) => part.startedAt));
     },
     move: (index, port) => first.call('move', index, port),
+    run: (index, workloads) => first.call('run', index, workloads),
     hostIds: async () => (await each((one) => one.call('hostIds'))).flat(),
     operate: (key, method, path, body) => operator.call('operate', key, method, path, body),
   };

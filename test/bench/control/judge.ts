@@ -12,7 +12,7 @@ export function judgeControl(stages: readonly Stage[], growths: readonly Growth[
     method: [
       'Real: the server process, its database on disk, TLS 1.3 with client certificates issued at enrollment over the API, the feed protocol, enrollment.',
       'Simulated: agents are sockets in two processes that keep no map and send no periodic report; server and agents share one machine and loopback, so the server has about one core.',
-      'One change: an operator renames a host (or a host reports another port); times are from the request to the complete delta at each agent, on one monotonic clock.',
+      'One change: an operator renames a host (or a host reports another port, or that beside 20 containers one more runs); times are from the request to the complete delta at each agent, on one monotonic clock.',
       'Server CPU and event-loop lag (1 ms sampler) are read inside the server by a module that the bench loads ahead of it.',
       'A reconnect is: TLS handshake, feed request with a cursor, first complete answer; everybody at once, no jitter.',
     ],
@@ -35,11 +35,10 @@ const budgets: Readonly<Record<number, Budget>> = {
 function verdictsOf(stage: Stage): Verdict[] {
   const budget = budgets[stage.agents];
   if (budget === undefined) return [];
-  const { renames, full, resumed, rssFresh, rssWaves } = stage;
+  const { renames, starts, full, resumed, rssFresh, rssWaves } = stage;
   const of = (what: string): string => `N = ${stage.agents}: ${what}`;
   const mid = (pick: (change: Change) => number): number => median(renames.map(pick));
-  const n = `n = ${renames.length}, worst of them`;
-  const worst = (pick: (change: Change) => number): string => `${n} ${largest(renames.map(pick)).toFixed(1)}`;
+  const worst = (pick: (change: Change) => number): string => worstOf(renames, pick);
   const refused = full.refused + resumed.reduce((sum, wave) => sum + wave.refused, 0);
   const verdicts = [
     atMost(
@@ -62,6 +61,20 @@ function verdictsOf(stage: Stage): Verdict[] {
       mid((one) => one.lagMaxMs),
       'ms',
       worst((one) => one.lagMaxMs),
+    ),
+    atMost(
+      of('a container starts, told, p99'),
+      budget.toldP99,
+      median(starts.map((one) => one.toldP99)),
+      'ms',
+      worstOf(starts, (one) => one.toldP99),
+    ),
+    atMost(
+      of('a container starts, event-loop lag'),
+      50,
+      median(starts.map((one) => one.lagMaxMs)),
+      'ms',
+      worstOf(starts, (one) => one.lagMaxMs),
     ),
     atMost(of('everybody back, full handshakes'), budget.fullSeconds, secondsOf(full.waits), 's'),
     atMost(of('refused while coming back'), 0, refused, '', full.reasons),
@@ -98,6 +111,9 @@ function verdictsOf(stage: Stage): Verdict[] {
   return verdicts;
 }
 
+const worstOf = (changes: readonly Change[], pick: (change: Change) => number): string =>
+  `n = ${changes.length}, worst of them ${largest(changes.map(pick)).toFixed(1)}`;
+
 const secondsOf = (waits: readonly number[]): number => largest(waits) / 1000;
 
 function figuresOf(stage: Stage, growth: Growth | undefined): Figure[] {
@@ -118,6 +134,7 @@ function figuresOf(stage: Stage, growth: Growth | undefined): Figure[] {
     ...changeFigures(name('rename'), stage.renames),
     ...changeFigures(name('rename after waves'), stage.renamesLater),
     ...changeFigures(name('report of a new endpoint'), stage.moves),
+    ...changeFigures(name('container starts'), stage.starts),
     figure(
       name('first full map, all at once'),
       's',

@@ -2,6 +2,7 @@
 import { Agent } from 'node:https';
 import { sendReport } from '../../../shared/api/report.ts';
 import { protocolHeader, protocolVersion } from '../../../shared/protocol.ts';
+import type { Workload } from '../../../shared/workload.ts';
 import { version } from '../../../shared/version.ts';
 import { monotonicMs } from './clock.ts';
 import { endpointsOf } from './enroll-agents.ts';
@@ -18,12 +19,18 @@ export function endReportConnections(): void {
   pools.clear();
 }
 
+interface Told {
+  readonly peers: readonly SimulatedAgent[];
+  readonly listenPort?: number;
+  readonly workloads?: readonly Workload[];
+}
+
 /** `sentAt` of the last report, ms. */
 export async function sendReports(
   place: Place,
   agents: readonly SimulatedAgent[],
   concurrency: number,
-  { peers, listenPort = 51820 }: { peers: readonly SimulatedAgent[]; listenPort?: number },
+  { peers, listenPort = 51820, workloads = [] }: Told,
 ): Promise<{ startedAt: number; sentAt: number; endedAt: number }> {
   const startedAt = monotonicMs();
   const rest = [...agents];
@@ -31,7 +38,7 @@ export async function sendReports(
   let sentAt = NaN;
   const worker = async (): Promise<void> => {
     for (let agent = rest.pop(); agent !== undefined; agent = rest.pop()) {
-      ({ sentAt } = succeeded(await sendAgain(place, agent, bodyOf(agent, listenPort, handshakes))));
+      ({ sentAt } = succeeded(await sendAgain(place, agent, bodyOf(agent, listenPort, handshakes, workloads))));
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
@@ -71,13 +78,18 @@ const peerOf = ({ hostId }: SimulatedAgent) => ({
   txBytes: 987_654_321,
 });
 
-const bodyOf = (agent: SimulatedAgent, listenPort: number, peers: readonly ReturnType<typeof peerOf>[]) => ({
+const bodyOf = (
+  agent: SimulatedAgent,
+  listenPort: number,
+  peers: readonly ReturnType<typeof peerOf>[],
+  workloads: readonly Workload[],
+) => ({
   applied: null,
   ...endpointsOf(agent, listenPort),
   peers,
   failures: [],
   attachments: [],
-  workloads: [],
+  workloads,
   advertise: [],
   backend: { kind: 'wireguard-go', version: '0.0.20231211' },
   agentVersion: version,

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { showMesh } from '../../../shared/api/status.ts';
 import { formatCursor } from '../../../shared/protocol.ts';
 import type { BenchContext } from '../context.ts';
-import { type Change, move, rename } from './change.ts';
+import { type Change, move, rename, startContainer } from './change.ts';
 import type { Fleet, WaveResult } from './fleet.ts';
 import type { ProbedServer, Servers } from './probed-server.ts';
 
@@ -20,6 +20,7 @@ export interface Stage {
   readonly resumedCpuMs: readonly number[];
   readonly renames: readonly Change[];
   readonly moves: readonly Change[];
+  readonly starts: readonly Change[];
   /** After the reconnect waves. */
   readonly renamesLater: readonly Change[];
   /** RSS in MiB: empty server, after `first`, after `full`, after each resumed wave, after a forced collection. */
@@ -59,6 +60,7 @@ export async function measureStage(context: BenchContext, servers: Servers, flee
   const count = context.isQuick ? 3 : 12;
   const renames = await times(count, (i) => rename(server, fleet, ids[i * 7] ?? ids[0] ?? ''));
   const moves = await times(Math.ceil(count / 2), (i) => move(server, fleet, i));
+  const starts = await times(Math.ceil(count / 2), (i) => startContainer(server, fleet, count + i));
   told(`told last after ${renames.map((one) => Math.round(one.toldLast)).join(' ')} ms`);
   const reportCpuMs = await reportCost(server, fleet, Math.min(agents, 400));
   const waves = await resumedWaves(context, server, fleet, told);
@@ -72,6 +74,7 @@ export async function measureStage(context: BenchContext, servers: Servers, flee
     ...waves,
     renames,
     moves,
+    starts,
     renamesLater: await times(Math.ceil(count / 2), (i) => rename(server, fleet, ids[i * 7] ?? ids[0] ?? '')),
     rssEmpty,
     rssFirst,
