@@ -29,11 +29,12 @@ const entrySchema = z.strictObject({
   name: labelNameSchema,
   services: z.array(labelNameSchema).max(16),
   segment: segmentNameSchema.nullable(),
+  isDefaultGateway: z.boolean().default(true),
 });
 export type CniEntry = z.infer<typeof entrySchema>;
 const savedSchema = z.strictObject({ format: z.literal(1), entries: z.array(entrySchema) });
 
-export type CniWish = Pick<CniEntry, 'owner' | 'netns' | 'services' | 'segment'> & {
+export type CniWish = Pick<CniEntry, 'owner' | 'netns' | 'services' | 'segment' | 'isDefaultGateway'> & {
   /** Empty: chosen here. */
   readonly addresses: readonly Address[];
   readonly mac: string | null;
@@ -93,10 +94,12 @@ export function openCniBook({ saved, save, slots, leases, probe, seed }: CniBook
         try {
           const addresses = takeAddresses(slots, leases(), wish.addresses, taken);
           const slot = wish.addresses.length === 0 ? (taken[0] ?? null) : null;
-          const { owner, netns, services, segment } = wish;
+          const { owner, netns, services, segment, isDefaultGateway } = wish;
           const mac = wish.mac ?? macOf(addresses);
           const name = wish.name ?? parseLabel(`c-${digestOf(owner.containerId).slice(0, 12)}`);
-          const entry = { owner, netns, namespace: presence.namespace, slot, addresses, mac, name, services, segment };
+          const { namespace } = presence;
+          const place = { owner, netns, namespace, slot, addresses, mac, isDefaultGateway };
+          const entry = { ...place, name, services, segment };
           await commit(new Map([...entries, [key, entry]]));
           return entry;
         } finally {
@@ -156,7 +159,8 @@ function takeAddresses(slots: Slots, leases: readonly Cidr[], wanted: readonly A
 }
 
 /** Nothing where the lease is another one now: a container keeps no address that is not this host's. */
-function specOf({ owner, netns, addresses, mac }: CniEntry, leases: readonly Cidr[], seed: string): AttachmentSpec[] {
+function specOf(entry: CniEntry, leases: readonly Cidr[], seed: string): AttachmentSpec[] {
+  const { owner, netns, addresses, mac, isDefaultGateway } = entry;
   const own = addresses.flatMap((address) => {
     const lease = leases.find((one) => slotOf([one], address) !== undefined);
     return lease === undefined ? [] : [{ address, lease }];
@@ -166,7 +170,8 @@ function specOf({ owner, netns, addresses, mac }: CniEntry, leases: readonly Cid
     .toString(36)
     .slice(0, 11);
   const gateways = own.map(({ lease }) => gatewayOf(lease));
-  return [{ id, netnsPath: netns, interfaceName: owner.interface, addresses: own, gateways, mac }];
+  const ways = isDefaultGateway ? { gateways } : { gateways: [], meshGateways: gateways };
+  return [{ id, netnsPath: netns, interfaceName: owner.interface, addresses: own, mac, ...ways }];
 }
 
 const keyOf = ({ network, containerId, interface: name }: CniOwner): string => `${network}\0${containerId}\0${name}`;

@@ -1,9 +1,11 @@
 /** What the CNI plugin asks of the running agent: a change of the book, then of the kernel. */
 import { WarrenError } from '../../shared/errors.ts';
+import type { Address } from '../../shared/net/address.ts';
+import { parseCidr } from '../../shared/net/cidr.ts';
 import type { CniAdded, CniState, CniWishBody } from '../local/api.ts';
 import type { Reconciler } from '../reconcile.ts';
 import { addressInside } from '../plan/attachments.ts';
-import { vethName } from '../plan/settings.ts';
+import { type AttachmentRoute, vethName } from '../plan/settings.ts';
 import { showLinks, showNamespace } from '../system/ip.ts';
 import type { System } from '../system/run.ts';
 import type { CniBook, CniEntry, CniOwner } from './book.ts';
@@ -72,6 +74,7 @@ async function makeInterface(
   const outer = (await showLinks(system)).get(vethName(spec.id));
   if (outer === undefined)
     throw new WarrenError('command-failed', `${netns} is not attached: the link went away at once`);
+  const gateways = spec.meshGateways ?? spec.gateways;
   return {
     mtu: desired.bridge.mtu,
     mac,
@@ -79,7 +82,16 @@ async function makeInterface(
     bridge: { name: desired.bridgeName, mac: (await showLinks(system)).get(desired.bridgeName)?.mac ?? '' },
     addresses: spec.addresses.map((one, i) => ({
       address: addressInside(one),
-      gateway: spec.gateways[i] ?? one.address,
+      gateway: gateways[i] ?? one.address,
     })),
+    routes: [...spec.gateways.map(defaultRoute), ...(spec.routes ?? []).flatMap(throughGateway)],
   };
 }
+
+const defaultRoute = (gateway: Address): CniAdded['routes'][number] => ({
+  prefix: parseCidr(gateway.includes(':') ? '::/0' : '0.0.0.0/0'),
+  gateway,
+});
+
+const throughGateway = ({ prefix, gateway }: AttachmentRoute): CniAdded['routes'] =>
+  gateway === undefined ? [] : [{ prefix, gateway }];

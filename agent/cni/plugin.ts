@@ -50,8 +50,9 @@ async function add(request: CniRequest, { call, system }: CniTools): Promise<unk
   const fromIpam = await ipam?.add();
   const addresses = fromIpam === undefined ? [...request.addresses] : addressesOf(fromIpam);
   try {
+    const { segment = null, isDefaultGateway } = config;
     const wish = { owner: ownerOf(request), netns, addresses, mac: mac ?? null, name: name ?? null };
-    const added = await call('cniadd', { ...wish, services: [...services], segment: config.segment ?? null });
+    const added = await call('cniadd', { ...wish, services: [...services], segment, isDefaultGateway });
     const own: CniResult = {
       interfaces: [
         { name: added.bridge.name, mac: added.bridge.mac },
@@ -59,10 +60,7 @@ async function add(request: CniRequest, { call, system }: CniTools): Promise<unk
         { name: request.interfaceName, mac: added.mac, mtu: added.mtu, sandbox: netns },
       ],
       ips: added.addresses.map(({ address, gateway }) => ({ address, gateway, interface: 2 })),
-      routes: added.addresses.map(({ gateway }) => ({
-        dst: gateway.includes(':') ? '::/0' : '0.0.0.0/0',
-        gw: gateway,
-      })),
+      routes: added.routes.map(({ prefix, gateway }) => ({ dst: prefix, gw: gateway })),
       dns: config.dns ?? fromIpam?.dns ?? {},
     };
     return formatResult(mergeResults(before, own), cniVersion);

@@ -40,6 +40,8 @@ const configSchema = z.looseObject({
   type: z.string().max(128),
   instance: instanceNameSchema.optional(),
   segment: segmentNameSchema.optional(),
+  /** False: the container's default route is another plugin's, and only the mesh is reached through this one. */
+  isDefaultGateway: z.boolean().default(true),
   ipam: z
     .looseObject({
       type: z

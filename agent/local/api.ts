@@ -156,6 +156,7 @@ export const cniWishSchema = z.strictObject({
   name: labelNameSchema.nullable(),
   services: z.array(labelNameSchema).max(16),
   segment: segmentNameSchema.nullable(),
+  isDefaultGateway: z.boolean(),
 });
 export type CniWishBody = z.infer<typeof cniWishSchema>;
 
@@ -167,6 +168,8 @@ export const cniAddedSchema = z.strictObject({
   bridge: linkSchema,
   /** With their prefix length. */
   addresses: z.array(z.strictObject({ address: z.string(), gateway: addressSchema })),
+  /** What is reached through it. */
+  routes: z.array(z.strictObject({ prefix: cidrSchema, gateway: addressSchema })),
 });
 export type CniAdded = z.infer<typeof cniAddedSchema>;
 

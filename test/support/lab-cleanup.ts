@@ -3,7 +3,7 @@
  * folder that names its owner; whoever starts next removes what belongs to owners that are gone.
  */
 import { randomInt } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endEnginesNow } from './docker-cleanup.ts';
@@ -32,7 +32,9 @@ export function beginRun(): Run {
   const id = Array.from({ length: 5 }, () => randomInt(36).toString(36)).join('');
   const dir = join(tmpdir(), folderPrefix + id);
   mkdirSync(dir, { mode: 0o700 });
-  writeFileSync(join(dir, 'owner'), `${process.pid} ${startTime(process.pid) ?? ''}`);
+  // Whole or not there: an empty one would read as an owner that is gone.
+  writeFileSync(join(dir, 'owner.new'), `${process.pid} ${startTime(process.pid) ?? ''}`);
+  renameSync(join(dir, 'owner.new'), join(dir, 'owner'));
   open.add(id);
   return { id, dir, end: () => removeRun(id, isKept) };
 }

@@ -29,7 +29,7 @@ export async function createLoopbackServer(dir: string): Promise<LoopbackServer>
     async start() {
       const server = startProcess(argv, { logFile: join(dir, 'server.log'), env });
       running = server;
-      await until('the server answers', { seconds: 30, everyMilliseconds: 20 }, async () => {
+      await until('the server answers', { seconds: 90, everyMilliseconds: 20 }, async () => {
         if (!server.isRunning()) throw new Error(`the server ended: ${server.output().slice(-2000)}`);
         if (!existsSync(join(state, 'ca.crt')) || !existsSync(join(state, 'admin.key'))) return false;
         return (await exchange(port, read('ca.crt'), ready)).status === 200;
