@@ -92,7 +92,10 @@ test('ADD without the default route answers the routes that the agent made', asy
   const pool = { prefix: parseCidr('10.210.0.0/16'), gateway };
   const { call, asked } = agent({ add: { ...added, routes: [pool] } });
   const result = (await run('ADD', { call }, { isDefaultGateway: false })) as { routes: unknown };
-  assert.equal((asked[0]?.[1] as { isDefaultGateway: boolean }).isDefaultGateway, false);
+  assert.deepEqual(
+    asked.map(([, body]) => (body as { isDefaultGateway: boolean }).isDefaultGateway),
+    [false],
+  );
   assert.deepEqual(result.routes, [{ dst: '10.210.0.0/16', gw: gateway }]);
 });
 
