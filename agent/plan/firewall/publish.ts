@@ -5,6 +5,7 @@
  * where they are when instances come and go, for only their first packet asks.
  */
 import type { Address } from '../../../shared/net/address.ts';
+import { type Cidr, containsAddress } from '../../../shared/net/cidr.ts';
 import type { Publication, Workload } from '../../../shared/workload.ts';
 import { type FirewallInput, publishedMark } from './input.ts';
 import { isV4 } from './sets.ts';
@@ -44,7 +45,7 @@ function leadingChains(input: FirewallInput): string[] {
       `    fib daddr type local ${publication.protocol} dport ${publication.port} jump ${nameOf(publication)}`,
   );
   return [
-    ...ports.flatMap(portChain),
+    ...ports.flatMap((port) => portChain(port, input.served)),
     // Before Docker's own at -100.
     '  chain publish { type nat hook prerouting priority -110; policy accept;',
     ...spared,
@@ -103,16 +104,25 @@ const namesPort = 53;
 /** Let through by this table's own checks, whatever the service's host is. */
 export const publishedAccept = `    ${mark} accept`;
 
-function portChain({ publication, instances }: PublishedPort): string[] {
+function portChain({ publication, instances }: PublishedPort, served: readonly Cidr[]): string[] {
   const { protocol, targetPort } = publication;
-  const to = (family: 'ip' | 'ip6', list: readonly Address[]): string[] => {
-    if (list.length === 0) return [];
+  const choose = (family: 'ip' | 'ip6', list: readonly Address[], caller?: Address): string => {
     const choices = list.map((address, i) => `${i} : ${address}`).join(', ');
     const target = `numgen random mod ${list.length} map { ${choices} } : ${targetPort}`;
-    return [
-      `    meta nfproto ${family === 'ip' ? 'ipv4' : 'ipv6'} meta l4proto ${protocol} dnat ${family} to ${target}`,
-    ];
+    const who =
+      caller === undefined ? `meta nfproto ${family === 'ip' ? 'ipv4' : 'ipv6'}` : `${family} saddr ${caller}`;
+    return `    ${who} meta l4proto ${protocol} dnat ${family} to ${target}`;
   };
+  const to = (family: 'ip' | 'ip6', list: readonly Address[]): string[] => [
+    ...callersAmong(list, served).map((caller) =>
+      choose(
+        family,
+        list.filter((one) => one !== caller),
+        caller,
+      ),
+    ),
+    ...(list.length === 0 ? [] : [choose(family, list)]),
+  ];
   return [
     `  chain ${nameOf(publication)} {`,
     `    ct mark set ct mark or ${publishedMark}`,
@@ -124,5 +134,18 @@ function portChain({ publication, instances }: PublishedPort): string[] {
     '  }',
   ];
 }
+
+/**
+ * This host's own instances, which get another one than themselves: a bridge whose packets pass the IP rules
+ * (`br_netfilter`) gives none back by the port it came from. As many as the rules stay short with.
+ */
+function callersAmong(instances: readonly Address[], served: readonly Cidr[]): Address[] {
+  if (instances.length < 2) return [];
+  const local = instances.filter((address) => served.some((prefix) => containsAddress(prefix, address)));
+  return local.slice(0, Math.floor(mostChoices / instances.length));
+}
+
+/** Of the callers of one port together. */
+const mostChoices = 4096;
 
 const nameOf = ({ protocol, port }: Publication): string => `publish_${protocol}_${port}`;

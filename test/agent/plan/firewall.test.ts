@@ -76,10 +76,34 @@ test('a published port leads to every healthy instance of every host that is the
   assert.deepEqual(chain(text, 'publish'), ['fib daddr type local tcp dport 8080 jump publish_tcp_8080']);
   assert.deepEqual(chain(text, 'publish_tcp_8080'), [
     'ct mark set ct mark or 0x08000000',
+    'ip saddr 10.210.1.9 meta l4proto tcp dnat ip to numgen random mod 2 map { 0 : 10.210.2.5, 1 : 10.210.3.5 } : 80',
     'meta nfproto ipv4 meta l4proto tcp dnat ip to numgen random mod 3 map { 0 : 10.210.1.9, 1 : 10.210.2.5, 2 : 10.210.3.5 } : 80',
     'meta nfproto ipv6 meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : fd00:86:0:12::5 } : 80',
   ]);
   assert.match(chain(text, 'publish_back')[0] ?? '', /oifname "warren0" .* snat ip to 10\.86\.0\.1$/);
+});
+
+test('an instance that calls its own port gets another one, and itself only where there is none', () => {
+  const publications = [
+    { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 80, protocol: 'tcp', port: 8080, hostId: null },
+  ] as unknown as NetworkMap['mesh']['publications'];
+  const own = (count: number) =>
+    Array.from({ length: count }, (_, i) =>
+      workload({ name: `w${i}`, services: ['web'], addresses: [`10.210.1.${i + 2}`] }),
+    );
+  const callers = (count: number): string[] => {
+    const { text } = planTable(inputOf(mapWith({}, { publications }), { ...noLocalFacts, workloads: own(count) }));
+    return chain(text, 'publish_tcp_8080').filter((rule) => rule.startsWith('ip saddr'));
+  };
+  assert.deepEqual(callers(1), []);
+  for (const rule of callers(3)) {
+    const [, caller = '', choices = ''] = /^ip saddr (\S+) .* map \{ (.*) \}/.exec(rule) ?? [];
+    assert.equal(choices.split(', ').length, 2);
+    assert.ok(!choices.split(/[, ]+/).includes(caller));
+  }
+  assert.equal(callers(3).length, 3);
+  // The rules stay short whatever is published.
+  assert.equal(callers(200).length, 20);
 });
 
 test('a port without instances refuses in both families, one with instances only in the family that has none', () => {
