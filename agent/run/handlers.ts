@@ -33,7 +33,7 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
     isMember: () => membership.self() !== undefined,
   });
   const docker = createDockerCalls(works.docker, context.choices, () => ownPrefixes(context));
-  const names = nameCalls(context, works.names, works.docker);
+  const names = nameCalls(context, works);
   return {
     status: () => readStatus(context, works),
     ...createAttachHandlers(context, works.reconciler),

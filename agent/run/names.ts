@@ -1,13 +1,19 @@
 /** The name server of a running agent, joined to the rest. */
 import { WarrenError } from '../../shared/errors.ts';
+import type { NetworkMap } from '../../shared/network-map.ts';
 import { hostCidr } from '../../shared/net/cidr.ts';
 import { type NameCalls, createNameCalls } from '../names/calls.ts';
 import { type Names, startNames } from '../names/room.ts';
 import type { Docker } from '../docker/room.ts';
 import type { Context } from './context.ts';
 import { ownPrefixes } from './docker.ts';
+import type { Paths } from './paths.ts';
 
-export function startNameRoom(context: Context, docker: () => Pick<Docker, 'facts'>, onChange: () => void): Names {
+export function startNameRoom(
+  context: Context,
+  { docker, paths }: { docker: () => Pick<Docker, 'facts'>; paths: Pick<Paths, 'judge'> },
+  onChange: () => void,
+): Names {
   const { agent, clock, log, selfId, membership, workloads, system, leases } = context;
   return startNames({
     clock,
@@ -15,7 +21,8 @@ export function startNameRoom(context: Context, docker: () => Pick<Docker, 'fact
     selfId,
     onChange,
     port: agent.isDnsServed ? 53 : 0,
-    map: () => membership.usable(),
+    // What lies on a host that is dead is not named, with the server down, too.
+    map: () => judgedMap(context, paths),
     own: () => workloads.list(),
     askers: () => [
       ...leases(),
@@ -27,13 +34,21 @@ export function startNameRoom(context: Context, docker: () => Pick<Docker, 'fact
   });
 }
 
-export function nameCalls(context: Context, names: Names, docker: Pick<Docker, 'resolve'>): NameCalls {
+function judgedMap({ membership }: Context, paths: Pick<Paths, 'judge'>): NetworkMap | undefined {
+  const map = membership.usable();
+  return map && paths.judge(map);
+}
+
+export function nameCalls(
+  context: Context,
+  { names, docker, paths }: { names: Names; docker: Pick<Docker, 'resolve'>; paths: Pick<Paths, 'judge'> },
+): NameCalls {
   const { statics, selfId, membership, workloads } = context;
   return createNameCalls({
     names,
     statics,
     selfId,
-    map: () => membership.usable(),
+    map: () => judgedMap(context, paths),
     own: () => workloads.list(),
     surroundings: () => ({
       own: [...(membership.self()?.addresses ?? []).map(hostCidr), ...ownPrefixes(context)],

@@ -6,6 +6,7 @@ import type { OwnGround } from '../paths/why.ts';
 import { type PathRoom, startPathRoom } from '../paths/room.ts';
 import { standIns, startWatch } from './watch.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
+import type { NetworkMap } from '../../shared/network-map.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Path } from '../paths/path.ts';
 import { type Endpoint, makeEndpoint } from '../../shared/net/endpoint.ts';
@@ -31,6 +32,8 @@ export interface Paths {
   isAnswered(): boolean;
   /** What this host has to find ways with. */
   ground(): OwnGround;
+  /** The map with this host's own finding of who is there. */
+  judge(map: NetworkMap): NetworkMap;
   /** A pass has ended. */
   reached(reached: Reached): void;
   stop(): void;
@@ -84,6 +87,8 @@ export function startPaths(
     }),
     isDead: (peer) => watch.verdicts().get(peer) === 'dead',
     isAnswered,
+    judge: (map) => watch.judge(map),
+    outside: () => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] },
     reached: ({ desired }) => {
       if (room === undefined || desired === undefined) return;
       const now = own().join();

@@ -1,9 +1,10 @@
 /** Looks every second which peers are there, and wakes the reconciler when that changed. */
-import type { HostRecord } from '../../shared/network-map.ts';
+import type { HostRecord, NetworkMap } from '../../shared/network-map.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Timer } from '../clock.ts';
 import { type Verdict, createLiveness } from '../paths/liveness.ts';
 import type { PathRoom } from '../paths/room.ts';
+import { judgeHosts } from '../plan/desire/judged.ts';
 import type { Desired, DesiredPeer } from '../plan/desired.ts';
 import { isHandshakeFresh } from '../plan/endpoints.ts';
 import type { Reconciler } from '../reconcile.ts';
@@ -12,6 +13,8 @@ import type { Context } from './context.ts';
 export interface Watch {
   setPeers(peers: Desired['peers']): void;
   verdicts(): ReadonlyMap<PublicKey, Verdict>;
+  /** The map with the verdicts in it; the same object as long as neither changes. */
+  judge(map: NetworkMap): NetworkMap;
   stop(): void;
 }
 
@@ -25,6 +28,7 @@ export function startWatch(
 ): Watch {
   let peers: ReadonlyMap<PublicKey, DesiredPeer> = new Map();
   let timer: Timer | undefined;
+  let judged: { readonly told: NetworkMap; readonly map: NetworkMap } | undefined;
   const liveness = createLiveness({
     askTunnel: async (key) => {
       const host = membership.map()?.hosts.find(({ publicKey }) => publicKey === key);
@@ -38,6 +42,7 @@ export function startWatch(
       const host = peers.get(key)?.name;
       if (verdict === 'dead') log.info({ host }, 'host is dead, senders are told');
       else log.debug({ host, verdict }, 'liveness');
+      judged = undefined;
       reconciler().wake();
     },
   });
@@ -55,19 +60,25 @@ export function startWatch(
     }
     timer = clock.after(everyMs, turn);
   };
+  const verdicts = (): Map<PublicKey, Verdict> => {
+    const known = new Map<PublicKey, Verdict>();
+    for (const key of peers.keys()) {
+      const verdict = liveness.verdict(key);
+      if (verdict !== undefined) known.set(key, verdict);
+    }
+    return known;
+  };
   if (room !== undefined) turn();
   return {
     setPeers: (wanted) => {
       peers = wanted;
+      judged = undefined;
       liveness.forget((key) => wanted.has(key));
     },
-    verdicts: () => {
-      const verdicts = new Map<PublicKey, Verdict>();
-      for (const key of peers.keys()) {
-        const verdict = liveness.verdict(key);
-        if (verdict !== undefined) verdicts.set(key, verdict);
-      }
-      return verdicts;
+    verdicts,
+    judge: (map) => {
+      if (judged?.told !== map) judged = { told: map, map: judgeHosts(map, verdicts()) };
+      return judged.map;
     },
     stop: () => timer?.cancel(),
   };

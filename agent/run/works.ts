@@ -56,11 +56,7 @@ export function startWorks(context: Context): Works {
     reconciler.wake();
     news.look();
   });
-  const names: Names = startNameRoom(
-    context,
-    () => docker,
-    () => reconciler.wake(),
-  );
+  const names: Names = startNameRoom(context, { docker: () => docker, paths }, () => reconciler.wake());
   workloads.put('static', context.statics.workloads());
   const plugin = startPlugin({
     ...context,

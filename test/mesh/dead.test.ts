@@ -61,3 +61,19 @@ test('who sends to a host that died is told so, with the server down, and nobody
   await until('it is back by itself', { seconds: 30, everyMilliseconds: 100 }, isAnswered);
   assert.deepEqual((await traffic.stop()).lost, []);
 });
+
+test('what ran on a host that died is not named any more, with the server down, and is again when it is back', async () => {
+  const name = `web.${dying.name}.warren.internal`;
+  const isNamed = async (): Promise<boolean> => {
+    const { stdout } = await asking.warren(['dns', 'query', name, '--json'], { okCodes: 'any' });
+    return stdout.includes(target.addresses[0] ?? '-');
+  };
+  await lab.server.start();
+  await dying.warren(['dns', 'add', 'web', target.addresses[0] ?? '']);
+  await until('it is named', { seconds: 30 }, isNamed);
+  await lab.server.stop();
+  await lab.underlay.setLink(dying.namespace, 'down');
+  await until('it is named no more', { seconds: 30 }, async () => !(await isNamed()));
+  await lab.underlay.setLink(dying.namespace, 'up');
+  await until('it is named again', { seconds: 30 }, isNamed);
+});
