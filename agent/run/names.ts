@@ -14,7 +14,7 @@ export function startNameRoom(
   { docker, paths }: { docker: () => Pick<Docker, 'facts'>; paths: Pick<Paths, 'judge'> },
   onChange: () => void,
 ): Names {
-  const { agent, clock, log, selfId, membership, workloads, system, leases } = context;
+  const { agent, clock, log, selfId, workloads, system, leases } = context;
   return startNames({
     clock,
     log,
