@@ -88,7 +88,6 @@ export function startPaths(
     isDead: (peer) => watch.verdicts().get(peer) === 'dead',
     isAnswered,
     judge: (map) => watch.judge(map),
-    outside: () => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] },
     reached: ({ desired }) => {
       if (room === undefined || desired === undefined) return;
       const now = own().join();
