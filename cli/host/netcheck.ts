@@ -21,9 +21,10 @@ const nameOf = ({ check, subject }: Netcheck['checks'][number]): string =>
   subject === null ? check : `${check} ${subject}`;
 
 function describe({ checks }: Netcheck): string {
-  const rows = checks.flatMap((one) => [
-    [nameOf(one), one.status, one.says],
-    ...(one.todo === null ? [] : [['', '', `→ ${one.todo}`]]),
-  ]);
-  return formatTable({ columns: ['check', 'result', 'what'], rows }, { isColored: false, width: undefined }).trimEnd();
+  const plain = { isColored: false, width: undefined };
+  const found = checks.map((one) => [nameOf(one), one.status, one.says]);
+  const parts = [formatTable({ columns: ['check', 'result', 'what'], rows: found }, plain)];
+  const todo = checks.flatMap((one) => (one.todo === null ? [] : [[nameOf(one), one.todo]]));
+  if (todo.length > 0) parts.push(formatTable({ columns: ['check', 'what to do'], rows: todo }, plain));
+  return parts.join('\n').trimEnd();
 }

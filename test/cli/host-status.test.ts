@@ -123,6 +123,17 @@ test('a removed host and a server that is away are told in words', async () => {
   assert.match(stderr, /the server says this host is removed/);
 });
 
+test('netcheck without a server still tells everything else, and exits 1', async () => {
+  await bringMap(1);
+  const { exitCode, stdout, stderr } = await runCli(['netcheck'], env());
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /^server +fail +no server/m);
+  assert.match(stdout, /^server +see whether the server runs/m);
+  for (const check of ['clock', 'udp', 'nat', 'ipv4', 'ipv6', 'mtu', 'relay', 'peers'])
+    assert.match(stdout, new RegExp(`^${check} +(ok|warn|fail) `, 'm'));
+  assert.match(stderr, /failed: server/);
+});
+
 test('ping of a host that is not there exits 3, detach of what is not attached too', async () => {
   await bringMap(1);
   assert.equal((await runCli(['ping', 'nobody'], env())).exitCode, 3);
