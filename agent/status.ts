@@ -36,6 +36,7 @@ export interface StatusFacts {
   readonly ground: OwnGround;
   /** This host itself found out that a peer does not answer any more. */
   readonly isDead: (peer: PublicKey) => boolean;
+  readonly innerMtu: (peer: PublicKey) => number | undefined;
   /** When each peer first stood in a map this agent saw. */
   readonly firstSeenAt: ReadonlyMap<HostId, number>;
   readonly certificateExpiresAt: number | undefined;
@@ -112,6 +113,7 @@ function describePeers(map: NetworkMap, facts: StatusFacts): PeerStatus[] {
           isDead: facts.isDead(host.publicKey),
           ways,
         }),
+        mtu: lowered(facts.innerMtu(host.publicKey), facts.mtu),
         handshakeAt,
         handshakeAgeSeconds:
           handshakeAt === null ? null : Math.max(0, Math.round((now - Date.parse(handshakeAt)) / 1000)),
@@ -121,6 +123,9 @@ function describePeers(map: NetworkMap, facts: StatusFacts): PeerStatus[] {
       };
     });
 }
+
+const lowered = (innerMtu: number | undefined, mtu: number | undefined): number | null =>
+  innerMtu === undefined || mtu === undefined || innerMtu >= mtu ? null : innerMtu;
 
 function whatIsMissing(facts: StatusFacts, peers: readonly PeerStatus[]): string | null {
   const { map, applied } = facts;

@@ -75,7 +75,8 @@ function batchLines(step: BatchStep): string[] {
     case 'route-set': {
       const source = step.source === undefined ? '' : ` src ${step.source}`;
       const verb = step.isReplacement ? 'replace' : 'add';
-      return [`route ${verb} ${step.prefix} dev ${step.device} proto ${routeProtocol}${source}`];
+      const mtu = step.mtu === undefined ? '' : ` mtu ${step.mtu}`;
+      return [`route ${verb} ${step.prefix} dev ${step.device} proto ${routeProtocol}${source}${mtu}`];
     }
     case 'route-remove': {
       const metric = step.metric === undefined ? '' : ` metric ${step.metric}`;

@@ -31,6 +31,8 @@ export const peerStatusSchema = peerReportSchema.extend({
   ...pathViewSchema.shape,
   /** In words; null where it is reached directly. */
   whyNotDirect: z.string().nullable(),
+  /** What fits into the tunnel to it, bytes; null where that is the tunnel's own MTU. */
+  mtu: z.int().nullable(),
   /** Seconds since the last handshake. */
   handshakeAgeSeconds: z.int().nullable(),
   isGone: z.boolean(),

@@ -6,7 +6,14 @@ import { randomBytes } from 'node:crypto';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Channel } from '../probe/channel.ts';
-import { decodeEndpoint, encodeEndpoint, endpointBytes, probeKinds } from '../probe/wire.ts';
+import {
+  decodeEndpoint,
+  encodeEndpoint,
+  endpointBytes,
+  leastProbeBytes,
+  mostProbeBytes,
+  probeKinds,
+} from '../probe/wire.ts';
 
 export interface ExchangeEvents {
   /** A signed ping came from there; it may be a replay. */
@@ -25,6 +32,12 @@ export interface Exchange {
 const transactionBytes = 8;
 /** A ping is as long as the longest pong. */
 const bodyBytes = endpointBytes + transactionBytes;
+/** WireGuard's own 32 bytes are around what is inside the tunnel (paper, section 5.4.6); UDP and IP are around both alike. */
+const wireguardBytes = 32;
+
+/** With so much padding a ping is as large as the tunnel's packet around `innerBytes`. */
+export const paddingFor = (innerBytes: number): number =>
+  Math.max(0, Math.min(innerBytes + wireguardBytes, mostProbeBytes) - leastProbeBytes - bodyBytes);
 /** Questions asked back that wait for their ack. */
 const mostWaiting = 4096;
 

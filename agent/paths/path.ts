@@ -73,9 +73,11 @@ export const isSilent = (path: Path): boolean => path.misses >= deadMisses.direc
 
 /** When no answer counts as none. */
 export function answerDueAt(path: Path): number {
-  const patience = path.provenAt === undefined ? 1000 : Math.min(1000, Math.max(300, 4 * path.rttMs));
-  return (path.askedAt ?? 0) + patience;
+  return (path.askedAt ?? 0) + (path.provenAt === undefined ? 1000 : patienceMs(path.rttMs));
 }
+
+/** How long an answer is waited for where the last took `rttMs`. */
+export const patienceMs = (rttMs: number): number => Math.min(1000, Math.max(300, 4 * rttMs));
 
 /** When to ask next; Infinity for never. `best`: the peer's best way, which may be this one. */
 export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): number {

@@ -7,20 +7,21 @@ import type { Clock, Timer } from '../clock.ts';
 import type { HostName } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
-import type { DesiredPeer } from '../plan/desired.ts';
+import type { Desired, DesiredPeer } from '../plan/desired.ts';
 import { isHandshakeFresh } from '../plan/endpoints.ts';
 import type { ObservedWireguard } from '../plan/observed.ts';
 import type { PathWish } from '../plan/paths.ts';
 import type { Channel } from '../probe/channel.ts';
-import { newTransaction, startExchange } from './exchange.ts';
+import { newTransaction, paddingFor, startExchange } from './exchange.ts';
 import { type Outside, type Sight, describeOutside } from './mapped.ts';
+import { createSizes } from './mtu.ts';
 import type { Candidate, Path } from './path.ts';
 import { startReflector } from './reflector.ts';
 import { createTracker } from './tracker.ts';
 
 export interface PathRoom {
   /** Whom to find ways to, and by which endpoints. `watched`: whose end must be noticed soon. */
-  setPeers(peers: ReadonlyMap<PublicKey, DesiredPeer>, watched: ReadonlySet<PublicKey>): void;
+  setPeers({ peers, mtu }: Pick<Desired, 'peers' | 'mtu'>, watched: ReadonlySet<PublicKey>): void;
   /** A relay offers a way to the peer; without a candidate it takes its offer back. */
   setRelayed(peer: PublicKey, via: HostName, endpoint: Endpoint | undefined): void;
   /** An address or route of this host changed: every way may be another now. */
@@ -35,6 +36,8 @@ export interface PathRoom {
   path(peer: PublicKey, endpoint: Endpoint): Path | undefined;
   /** All ways to the peer that are known. */
   ways(peer: PublicKey): readonly Path[];
+  /** What fits into the tunnel to the peer, Infinity where all of its packets do; undefined while that is not known. */
+  innerMtu(peer: PublicKey): number | undefined;
   outside(): Outside;
   /** Who saw this host where, peers and the server's reflector. */
   sights(): readonly Sight[];
@@ -53,7 +56,7 @@ export interface PathRoomOptions {
   readonly wireguard: () => ObservedWireguard | undefined;
   /** The server's reflector. */
   readonly reflector: () => Endpoint | undefined;
-  /** A peer has another best way than before, or WireGuard should begin there. */
+  /** A peer has another best way or MTU than before, or WireGuard should begin there. */
   readonly onChange: () => void;
   /** This host looks different from outside. */
   readonly onOutside: () => void;
@@ -86,6 +89,10 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     const all = Math.max(settledMs, (peers.size * 1000) / settledPerSecond);
     return { settledMs: self < peer ? all : all * 1.4 };
   });
+  const sizes = createSizes((peer, innerMtu) => {
+    log.debug({ peer: peers.get(peer)?.name, innerMtu }, 'mtu found');
+    onChange();
+  });
 
   const isKickDue = (peer: PublicKey, best: Path, wireguard: ObservedWireguard | undefined, now: number): boolean => {
     const seen = wireguard?.peers.get(peer);
@@ -104,6 +111,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     }
     if (before !== best.endpoint) {
       chosen.set(peer, best.endpoint);
+      sizes.moved(peer, now);
       log.debug({ peer: peers.get(peer)?.name, kind: best.kind, via: best.via, rttMs: best.rttMs }, 'path chosen');
       onChange();
     } else if (isKickDue(peer, best, options.wireguard(), now)) onChange();
@@ -121,6 +129,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     },
     onPong: (peer, from, transaction, mapped) => {
       const now = clock.now();
+      if (sizes.answered(peer, from, transaction, now)) return schedule();
       if (!tracker.answered(peer, from, transaction, now)) return;
       const way = tracker.choice(peer, now)?.best;
       // Through a relay it is the relay that is seen.
@@ -147,20 +156,24 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     for (const { peer, endpoint, isSeeking, transaction } of asked)
       exchange.ping(peer, endpoint, transaction, { isSeeking });
     for (const peer of new Set(asked.map((one) => one.peer))) look(peer);
+    const wayOf = (peer: PublicKey): Path | undefined => tracker.choice(peer, now)?.best;
+    for (const { peer, endpoint, transaction, innerBytes } of sizes.ask(now, burst, wayOf, newTransaction))
+      exchange.ping(peer, endpoint, transaction, { isSeeking: false, padding: paddingFor(innerBytes) });
     schedule();
   };
   const schedule = (): void => {
     if (isStopped) return;
     timer?.cancel();
     const now = clock.now();
-    const waitMs = Math.min(longestIdleMs, Math.max(tickMs / 10, tracker.nextAt(now) - now));
+    const waitMs = Math.min(longestIdleMs, Math.max(tickMs / 10, Math.min(tracker.nextAt(now), sizes.nextAt()) - now));
     timer = clock.after(waitMs, turn);
   };
   schedule();
 
   return {
-    setPeers: (wanted, closely) => {
+    setPeers: ({ peers: wanted, mtu }, closely) => {
       peers = wanted;
+      sizes.setPeers(wanted.keys(), mtu);
       watched = closely;
       channel.know(wanted.keys());
       tracker.setPeers(new Map([...wanted].map(([key, peer]) => [key, candidatesOf(peer)])), clock.now());
@@ -180,6 +193,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       sights.clear();
       reflector.ask();
       tracker.stir(undefined, clock.now());
+      sizes.stir(clock.now());
       schedule();
     },
     wishes: (wireguard) => {
@@ -199,6 +213,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     isSilent: (peer) => tracker.isSilent(peer, clock.now()),
     path: (peer, endpoint) => tracker.path(peer, endpoint),
     ways: (peer) => tracker.ways(peer),
+    innerMtu: (peer) => sizes.innerMtu(peer),
     outside,
     sights: () => [...sights.values()],
     reflect: () => reflector.ask(),

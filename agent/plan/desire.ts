@@ -9,7 +9,7 @@ import { believe } from './desire/believed.ts';
 import { deadPrefixes, judgeHosts } from './desire/judged.ts';
 import { desiredBridge, ownPrefixes } from './desire/own.ts';
 import { believePeers, orderCandidates } from './desire/peers.ts';
-import { desiredPeers, desiredRoutes, tunnelMtu } from './desire/tunnel.ts';
+import { desiredPeers, desiredRoutes, narrowRoutes, tunnelMtu } from './desire/tunnel.ts';
 import type { Desired, Refusal } from './desired.ts';
 import { firewallInput, iptablesWish, refusedPublications } from './firewall/wish.ts';
 import { publishedPorts } from './firewall/publish.ts';
@@ -59,6 +59,9 @@ export function desire({ map: told, settings, attachments, local }: Wish, observ
   const dead = deadPrefixes(map, claimed.claims, local.liveness);
   const wished = { map, settings, attachments, local, dead };
   const rules = firewallInput(wished, self, own, bridge, segments, mesh, observed);
+  const peers = desiredPeers(map, believed, claimed.claims, { candidates, underlay, paths: local.paths });
+  const tunnel = { interfaceName: settings.interfaceName, mtu };
+  const mtuOf = narrowRoutes(peers, local.innerMtus, tunnel, observed);
   const desired: Desired = {
     isMember: self !== undefined,
     interfaceName: settings.interfaceName,
@@ -67,8 +70,8 @@ export function desire({ map: told, settings, attachments, local }: Wish, observ
     listenPort: settings.listenPort,
     mtu,
     addresses: own.addresses.map(prefixOfOne),
-    peers: desiredPeers(map, believed, claimed.claims, { candidates, underlay, paths: local.paths }),
-    routes: desiredRoutes(settings, claimed.claims, own.addresses, underlay),
+    peers,
+    routes: desiredRoutes(settings, claimed.claims, own.addresses, underlay, mtuOf),
     bridge,
     bridgeName: settings.bridgeName,
     segments,

@@ -62,6 +62,8 @@ export interface DesiredRoute {
   readonly prefix: Cidr;
   readonly device: string;
   readonly source: Address | undefined;
+  /** Where it is less than the tunnel's. */
+  readonly mtu: number | undefined;
 }
 
 export interface DesiredBridge {

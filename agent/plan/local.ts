@@ -22,6 +22,8 @@ export interface LocalFacts {
   readonly probePort: number | undefined;
   /** Peers that a way is known to. */
   readonly paths: ReadonlyMap<PublicKey, PathWish>;
+  /** What fits into the tunnel to a peer, bytes, Infinity where all of its packets do; of peers that are not in it nothing is known yet. */
+  readonly innerMtus: ReadonlyMap<PublicKey, number>;
   /** What this host itself finds of its peers; those that are not in it are as the map says. */
   readonly liveness: ReadonlyMap<PublicKey, 'alive' | 'dead'>;
 }
@@ -60,5 +62,6 @@ export const noLocalFacts: LocalFacts = {
   resolvers: undefined,
   probePort: undefined,
   paths: new Map(),
+  innerMtus: new Map(),
   liveness: new Map(),
 };

@@ -102,6 +102,7 @@ export interface ObservedRoute {
   readonly gateway: string | undefined;
   readonly source: Address | undefined;
   readonly metric: number | undefined;
+  readonly mtu: number | undefined;
 }
 
 export type ObservedTable =

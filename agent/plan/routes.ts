@@ -1,5 +1,5 @@
 /** Routes of the mesh: all through the tunnel, all with protocol 86. Routes of anybody else are not even looked at. */
-import type { Desired } from './desired.ts';
+import type { Desired, DesiredRoute } from './desired.ts';
 import type { Observed, ObservedRoute } from './observed.ts';
 import { routeProtocol } from './settings.ts';
 import type { Step } from './step.ts';
@@ -12,7 +12,7 @@ export function planRoutes(desired: Desired, observed: Observed): { sets: Step[]
   const sets: Step[] = [];
   for (const route of desired.routes.values()) {
     const existing = mine.get(route.prefix);
-    const why = whyToSet(route.source, existing);
+    const why = whyToSet(route, existing);
     if (why === undefined) continue;
     sets.push({ kind: 'route-set', ...route, isReplacement: existing !== undefined, why });
   }
@@ -28,10 +28,11 @@ export function planRoutes(desired: Desired, observed: Observed): { sets: Step[]
   return { sets, removes };
 }
 
-function whyToSet(source: string | undefined, existing: ObservedRoute | undefined): string | undefined {
+function whyToSet({ source, mtu }: DesiredRoute, existing: ObservedRoute | undefined): string | undefined {
   if (existing === undefined) return 'the route is missing';
   if (existing.protocol !== ours) return `the route has protocol ${existing.protocol}`;
   if (existing.gateway !== undefined) return 'the route has a gateway';
   if (existing.source !== source) return 'the route has another source address';
+  if (existing.mtu !== mtu) return mtu === undefined ? 'packets of any size fit again' : `only ${mtu} bytes fit`;
   return undefined;
 }

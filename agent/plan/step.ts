@@ -158,6 +158,8 @@ export interface RouteSet {
   readonly prefix: Cidr;
   readonly device: string;
   readonly source: Address | undefined;
+  /** Undefined: the device's. */
+  readonly mtu: number | undefined;
   /** True replaces a route on our own device; otherwise an equal route of somebody else makes the step fail. */
   readonly isReplacement: boolean;
 }

@@ -101,6 +101,7 @@ async function readStatus(context: Context, works: Works): Promise<Status> {
     waysTo: works.paths.waysTo,
     ground: works.paths.ground(),
     isDead: works.paths.isDead,
+    innerMtu: works.paths.innerMtu,
     firstSeenAt: membership.firstSeenAt(),
     certificateExpiresAt: renewal.expiresAt(),
     attachments: account.attachments(),

@@ -18,11 +18,13 @@ const answeredMs = 60_000;
 export interface Paths {
   readonly room: PathRoom | undefined;
   /** What a pass goes by. */
-  facts(): Pick<LocalFacts, 'probePort' | 'paths' | 'liveness'>;
+  facts(): Pick<LocalFacts, 'probePort' | 'paths' | 'innerMtus' | 'liveness'>;
   /** What is known of the way to a peer by that endpoint. */
   readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
   /** All that is known of the ways to a peer. */
   readonly waysTo: (peer: PublicKey) => readonly Path[];
+  /** What fits into the tunnel to a peer, Infinity where all of its packets do; undefined while that is not known. */
+  readonly innerMtu: (peer: PublicKey) => number | undefined;
   /** What this host looks like from outside. */
   outside(): Outside;
   /** Where the server reflects; undefined while that is not known. */
@@ -46,6 +48,7 @@ export function startPaths(
 ): Paths {
   const { channel, clock, log, settings } = context;
   let before: string | undefined;
+  let peers: readonly PublicKey[] = [];
   const own = (): Endpoint[] => ownEndpoints(context, reconciler().reached());
   const room =
     channel === undefined
@@ -73,6 +76,7 @@ export function startPaths(
     facts: () => ({
       probePort: channel?.port(),
       paths: room?.wishes(reconciler().wireguard()) ?? new Map(),
+      innerMtus: innerMtus(room, peers),
       liveness: watch.verdicts(),
     }),
     pathOf: (peer, endpoint) => (endpoint ? room?.path(peer, endpoint) : undefined),
@@ -88,12 +92,14 @@ export function startPaths(
     isDead: (peer) => watch.verdicts().get(peer) === 'dead',
     isAnswered,
     judge: (map) => watch.judge(map),
+    innerMtu: (peer) => room?.innerMtu(peer),
     reached: ({ desired }) => {
       if (room === undefined || desired === undefined) return;
       const now = own().join();
       if (before !== undefined && before !== now) room.stir();
       before = now;
-      room.setPeers(desired.peers, standIns(context.membership.map()?.hosts ?? []));
+      peers = [...desired.peers.keys()];
+      room.setPeers(desired, standIns(context.membership.map()?.hosts ?? []));
       watch.setPeers(desired.peers);
     },
     stop: () => {
@@ -108,6 +114,10 @@ export function startPaths(
 const hasTable = ({ desired, failures }: Reached): boolean =>
   desired !== undefined &&
   !failures.some(({ kind, subject }) => kind === 'table-replace' && subject === desired.table.name);
+function innerMtus(room: PathRoom | undefined, peers: readonly PublicKey[]): ReadonlyMap<PublicKey, number> {
+  const known = peers.map((peer) => [peer, room?.innerMtu(peer)] as const);
+  return new Map(known.flatMap(([peer, mtu]) => (mtu === undefined ? [] : [[peer, mtu]])));
+}
 
 function reflectorOf({ membership, link }: Context): Endpoint | undefined {
   const [port, server] = [membership.reflectorPort(), link.path()?.server];

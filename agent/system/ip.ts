@@ -41,6 +41,7 @@ const routeSchema = z.object({
   protocol: z.string().default('boot'),
   prefsrc: z.string().optional(),
   metric: z.number().optional(),
+  metrics: z.array(z.object({ mtu: z.number().optional() })).default([]),
 });
 
 /** Of the agent's own namespace, or of another one. */
@@ -132,6 +133,7 @@ export function parseRoutes(json: string, family: Family): ObservedRoute[] {
     gateway: route.gateway,
     source: route.prefsrc as Address | undefined,
     metric: route.metric,
+    mtu: route.metrics.find(({ mtu }) => mtu !== undefined)?.mtu,
   }));
 }
 

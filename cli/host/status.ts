@@ -102,9 +102,9 @@ function peerRow(peer: PeerStatus): (string | null)[] {
   ];
 }
 
-function describePath({ path, via, rttMs }: PeerStatus): string {
+function describePath({ path, via, rttMs, mtu }: PeerStatus): string {
   const way = via === null ? path : `${path} by ${via}`;
-  return rttMs === null ? way : `${way}, ${rttMs} ms`;
+  return [way, ...(rttMs === null ? [] : [`${rttMs} ms`]), ...(mtu === null ? [] : [`mtu ${mtu}`])].join(', ');
 }
 
 function bytes(count: number): string {

@@ -17,7 +17,7 @@ import { parsePublicKey } from '../../shared/wireguard.ts';
 import type { System } from '../../agent/system/run.ts';
 import { FakeHost, type FakeHostOptions } from './fake-host.ts';
 import { hostId, publicKeyOf } from './mesh-map.ts';
-import { noLocalFacts } from '../../agent/plan/local.ts';
+import { type LocalFacts, noLocalFacts } from '../../agent/plan/local.ts';
 
 export function settingsOf(n: number, changes: Partial<HostSettings> = {}): HostSettings {
   return {
@@ -61,6 +61,7 @@ export class AgentFixture {
   readonly settings: HostSettings;
   attachments: AttachmentSpec[] = [];
   workloads: Workload[] = [];
+  innerMtus: LocalFacts['innerMtus'] = new Map();
   memory: EndpointMemory = noEndpointMemory;
   now = 1_000_000_000_000;
 
@@ -77,7 +78,7 @@ export class AgentFixture {
         map,
         settings: this.settings,
         attachments: this.attachments,
-        local: { ...noLocalFacts, workloads: this.workloads },
+        local: { ...noLocalFacts, workloads: this.workloads, innerMtus: this.innerMtus },
       },
       observed,
     );

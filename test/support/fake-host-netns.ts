@@ -35,6 +35,7 @@ export interface FakeRoute {
   source: string | undefined;
   gateway: string | undefined;
   metric: number | undefined;
+  mtu?: number;
 }
 
 let lastIndex = 0;
@@ -274,6 +275,7 @@ export class FakeNetns {
       source,
       gateway: named.get('via'),
       metric: familyOf(prefix) === 6 ? 1024 : undefined,
+      ...(named.has('mtu') ? { mtu: Number(named.get('mtu')) } : {}),
     });
     this.#tell(`${prefix} dev ${link.name} proto ${named.get('proto') ?? 'boot'}`);
   }
@@ -333,6 +335,7 @@ export class FakeNetns {
         ...(route.gateway === undefined ? {} : { gateway: route.gateway }),
         ...(route.source === undefined ? {} : { prefsrc: route.source }),
         ...(route.metric === undefined ? {} : { metric: route.metric }),
+        ...(route.mtu === undefined ? {} : { metrics: [{ mtu: route.mtu }] }),
       })),
     );
   }

@@ -5,6 +5,7 @@ import { type Cidr, cidrFamily } from '../../../shared/net/cidr.ts';
 import type { HostRecord, NetworkMap } from '../../../shared/network-map.ts';
 import type { Desired, DesiredPeer, DesiredRoute } from '../desired.ts';
 import type { LocalFacts } from '../local.ts';
+import type { Observed } from '../observed.ts';
 import { indexRanges, pointOf } from '../ranges.ts';
 import type { HostSettings } from '../settings.ts';
 import { type Underlay, addressOf, tunnelOverheadBytes } from '../underlay.ts';
@@ -55,12 +56,16 @@ export function desiredPeers(
   return peers;
 }
 
-/** One route per overlay pool, and one for each claim outside of it; everything goes into the tunnel. */
+/**
+ * One route per overlay pool, and one for each claim outside of it or to a peer whom less than the tunnel's MTU reaches;
+ * everything goes into the tunnel.
+ */
 export function desiredRoutes(
   settings: HostSettings,
   claims: readonly Claim[],
   addresses: readonly Address[],
   underlay: Underlay,
+  mtuOf: (claim: Claim) => number | undefined,
 ): Desired['routes'] {
   const pools = indexRanges(
     claims.filter((claim) => claim.kind === 'overlay pool'),
@@ -70,12 +75,37 @@ export function desiredRoutes(
   for (const claim of claims) {
     const family = cidrFamily(claim.prefix);
     if (claim.isOwn || claim.kind === 'container pool' || (family === 6 && !underlay.isIpv6Usable)) continue;
-    if (claim.kind === 'address' && pools.overlap(claim.range) !== undefined) continue;
+    const mtu = mtuOf(claim);
+    if (claim.kind === 'address' && mtu === undefined && pools.overlap(claim.range) !== undefined) continue;
     const source = addresses.find((address) => address.includes(':') === (family === 6));
-    routes.set(claim.prefix, { prefix: claim.prefix, device: settings.interfaceName, source });
+    routes.set(claim.prefix, { prefix: claim.prefix, device: settings.interfaceName, source, mtu });
   }
   return routes;
 }
+
+/** What fits to the owner of a claim, where it is less than the tunnel's MTU. */
+export function narrowRoutes(
+  peers: Desired['peers'],
+  innerMtus: LocalFacts['innerMtus'],
+  tunnel: { readonly interfaceName: string; readonly mtu: number },
+  observed: Observed,
+): (claim: Claim) => number | undefined {
+  const known = new Map([...peers.values()].map(({ hostId, publicKey }) => [hostId, innerMtus.get(publicKey)]));
+  // An agent that has just begun goes by what it left in the kernel.
+  const left = new Map(
+    observed.routes.filter(({ device }) => device === tunnel.interfaceName).map(({ prefix, mtu }) => [prefix, mtu]),
+  );
+  return ({ owner, prefix }) => {
+    if (owner === undefined) return undefined;
+    const found = known.get(owner) ?? left.get(prefix);
+    if (found === undefined) return undefined;
+    const mtu = cidrFamily(prefix) === 6 ? Math.max(found, leastIpv6Mtu) : found;
+    return mtu < tunnel.mtu ? mtu : undefined;
+  };
+}
+
+/** RFC 8200 section 5. */
+const leastIpv6Mtu = 1280;
 
 export function tunnelMtu(meshMtu: number, underlay: Underlay, candidates: Iterable<HostRecord['endpoints']>): number {
   let mtu = meshMtu;
@@ -83,6 +113,6 @@ export function tunnelMtu(meshMtu: number, underlay: Underlay, candidates: Itera
     const below = first === undefined ? undefined : underlay.mtuTo(addressOf(first));
     if (below !== undefined) mtu = Math.min(mtu, below - tunnelOverheadBytes);
   }
-  // IPv6 needs 1280 bytes (RFC 8200 section 5); below that WireGuard's packets are fragmented instead.
-  return Math.max(mtu, 1280);
+  // Below that WireGuard's packets are fragmented instead.
+  return Math.max(mtu, leastIpv6Mtu);
 }

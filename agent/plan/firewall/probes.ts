@@ -5,7 +5,8 @@
 import type { FirewallInput } from './input.ts';
 
 /** `WRP1` of probes between agents, `WRR1` of the server's reflector. */
-const magics = '{ 0x57525031, 0x57525231 }';
+const probeMagicText = '0x57525031';
+const magics = `{ ${probeMagicText}, 0x57525231 }`;
 /** More than the largest mesh asks of one host; a flood ends here. */
 const limit = 'limit rate over 4000/second burst 1000 packets drop';
 
@@ -21,6 +22,11 @@ export function probeChains({ settings: { listenPort }, local: { probePort } }: 
     '  chain probe_take {',
     `    ${limit}`,
     `    udp dport set ${probePort}`,
+    '  }',
+    // A probe of path MTU that came in pieces would say that a whole packet fits; this is before they are put together.
+    '  chain probe_whole { type filter hook prerouting priority -450; policy accept;',
+    `    ip frag-off & 0x2000 != 0 udp dport ${listenPort} @th,64,32 ${probeMagicText} drop`,
+    `    frag more-fragments 1 udp dport ${listenPort} @th,64,32 ${probeMagicText} drop`,
     '  }',
   ];
 }

@@ -65,7 +65,7 @@ test('links keep what planning needs; link-local addresses are left out', () => 
 test('routes are read with default and host routes as prefixes, multipath ones without a device', () => {
   const json = JSON.stringify([
     { dst: 'default', gateway: '192.0.2.254', dev: 'eth0', flags: [] },
-    { dst: '10.0.0.7', dev: 'warren0', protocol: '86', prefsrc: '10.86.0.1', flags: [] },
+    { dst: '10.0.0.7', dev: 'warren0', protocol: '86', prefsrc: '10.86.0.1', flags: [], metrics: [{ mtu: 1328 }] },
     { dst: '10.1.0.0/16', nexthops: [], flags: [] },
   ]);
   const routes = parseRoutes(json, 4).map(({ prefix, device, protocol, source }) => [prefix, device, protocol, source]);
@@ -74,6 +74,10 @@ test('routes are read with default and host routes as prefixes, multipath ones w
     ['10.0.0.7/32', 'warren0', '86', '10.86.0.1'],
     ['10.1.0.0/16', undefined, 'boot', undefined],
   ]);
+  assert.deepEqual(
+    parseRoutes(json, 4).map(({ mtu }) => mtu),
+    [undefined, 1328, undefined],
+  );
   assert.deepEqual(parseRoutes('', 6), []);
 });
 
