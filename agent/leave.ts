@@ -11,6 +11,7 @@ import { removeDurably } from './durable.ts';
 import type { Left } from './local/api.ts';
 import type { HostSettings } from './plan/settings.ts';
 import { endStandIn } from './plugin/end-stand-in.ts';
+import { releaseAttachments } from './release.ts';
 import { type HostFile, type State, notEnrolled } from './state.ts';
 import type { System } from './system/run.ts';
 import { type ServerLink, createLink } from './transport.ts';
@@ -59,10 +60,12 @@ export async function leaveWithoutAgent(
   }
   const settings = await hostSettings(agent, host, state);
   await stopAllClients(agent.runDir);
+  const stay = await releaseAttachments(agent, system, settings, state);
   const link = createLink(host.serverUrl, () => state.readCredentials());
   try {
     const { subnetEnvFile, dockerSocket } = agent;
-    return await leaveHost({ system, state, link, settings, subnetEnvFile, dockerSocket, isPurge });
+    const left = await leaveHost({ system, state, link, settings, subnetEnvFile, dockerSocket, isPurge });
+    return { ...left, notes: [...stay, ...left.notes] };
   } finally {
     link.close();
   }

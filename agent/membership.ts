@@ -85,7 +85,7 @@ export function openMembership(options: {
 }
 
 /** What a host without a map may use once the server has said that it is cut off: nothing. */
-const emptyMap: NetworkMap = {
+export const emptyMap: NetworkMap = {
   epoch: '',
   revision: 0,
   mesh: {

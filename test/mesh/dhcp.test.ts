@@ -174,8 +174,20 @@ test('what makes no sense with it is refused, naming the option', async () => {
   assert.match(await refused('--segment', 'nowhere', '--dhcp'), /no bridged segment/);
 });
 
-test('after leaving no client is left', async () => {
+test('after leaving no client and no link on a card is left, and a card is back, also where no agent runs any more', async () => {
+  await makeNamespace(space('c'));
+  await host.run(['ip', 'link', 'add', 'spare', 'type', 'veth', 'peer', 'name', 'lan2', 'netns', space('lan')]);
+  await host.warren(['attach', `netns:${space('c')}`, '--direct-phys', 'spare', '--ip', '10.68.0.7/24']);
+  await host.stopAgent('SIGKILL');
+  assert.ok(clients().length > 0);
   await host.warren(['leave']);
   assert.deepEqual(clients(), []);
-  assert.equal(await addressOf('b'), '');
+  for (const name of ['b', 'c']) {
+    const { stdout } = await runInside(space(name), ['ip', '-j', 'link', 'show']);
+    assert.deepEqual(
+      (JSON.parse(stdout) as { ifname: string }[]).map(({ ifname }) => ifname),
+      ['lo'],
+    );
+  }
+  assert.doesNotMatch((await host.run(['ip', 'link', 'show', 'dev', 'spare'])).stdout, /alias/);
 });
