@@ -70,9 +70,10 @@ async function meet(
   port: number,
   count: number,
   kind: 'tcp' | 'udp' = 'tcp',
+  from = lab.server.namespace,
 ): Promise<Map<string, Set<string>>> {
   const argv = [process.execPath, '-e', asking, kind, address, String(port), String(count)];
-  const { stdout } = await runInside(lab.server.namespace, argv);
+  const { stdout } = await runInside(from, argv);
   const met = new Map<string, Set<string>>();
   for (const text of stdout.trim().split('\n')) {
     const [name = '', seen = ''] = text.split(' ');
@@ -94,6 +95,11 @@ test('a published port of every host leads to all instances; the local one sees 
     assert.deepEqual([...(met.get(container(i).name) ?? [])], ['10.0.0.2']);
     assert.deepEqual([...(met.get(container(1 - i).name) ?? [])], [overlays[i]]);
   }
+});
+
+test('an instance that calls the published port of its own host is answered, by another one', async () => {
+  const met = await meet(lab.hosts[0]?.address ?? '', 8080, 12, 'tcp', container(0).namespace);
+  assert.deepEqual([...met.keys()], [container(1).name]);
 });
 
 test('UDP is published as well, and only on the host that was named', async () => {
