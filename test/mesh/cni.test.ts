@@ -159,6 +159,21 @@ test('the container has its name on the mesh, and the address the runtime asks f
   assert.match(saved, /"name":"web-1"/);
 });
 
+test('where the default route is left to others the mesh is reached all the same, and the answer names no such route', async () => {
+  const namespace = await made('n6');
+  const shared = { ...config, isDefaultGateway: false };
+  const added = await cni.call('warren-cni', 'ADD', shared, { namespace, containerId: 'c6' });
+  assert.equal(added.exitCode, 0, added.stdout);
+  assert.doesNotMatch(added.stdout, /"(0\.0\.0\.0|::)\/0"/);
+  for (const family of ['-4', '-6']) {
+    const { stdout } = await runInside(namespace, ['ip', family, 'route', 'show', 'default']);
+    assert.equal(stdout.trim(), '');
+  }
+  await pingFar(namespace);
+  const checked = { ...shared, prevResult: added.reply };
+  assert.equal((await cni.call('warren-cni', 'CHECK', checked, { namespace, containerId: 'c6' })).exitCode, 0);
+});
+
 test('a killed agent knows its interfaces again, and while it is away ADD says try again and DEL of what is gone succeeds', async () => {
   await host.stopAgent('SIGKILL');
   const namespace = await made('n5');
