@@ -37,6 +37,8 @@ export interface ProbeKeys {
 export interface ChannelOptions {
   /** Asked for each packet: a host's key is replaced now and then. */
   readonly keys: () => ProbeKeys;
+  /** A port to have if it is free. */
+  readonly port?: number;
   /** For tests; a real one by default. */
   readonly open?: typeof openProbeSocket;
 }
@@ -58,7 +60,7 @@ export async function openChannel(options: ChannelOptions): Promise<Channel> {
     if (key === undefined || !isGenuine(bytes, key)) return;
     handler({ peer, from, transaction: Buffer.from(probe.transaction), body: Buffer.from(probe.body) });
   };
-  const socket: ProbeSocket = await (options.open ?? openProbeSocket)(receive);
+  const socket: ProbeSocket = await (options.open ?? openProbeSocket)(receive, options.port);
   return {
     port: () => socket.port,
     know: (wanted) => {

@@ -17,17 +17,24 @@ export interface ProbeSocket {
 
 const receiveBufferBytes = 1024 * 1024;
 
-/** Throws what the system says. */
-export async function openProbeSocket(onReceived: Received): Promise<ProbeSocket> {
-  try {
-    return await open('udp6', onReceived);
-  } catch {
-    // A host where IPv6 is off.
-    return open('udp4', onReceived);
+/** `wanted`: a port to have if it is free, so that an agent that starts again needs no other rules. Throws what the system says. */
+export async function openProbeSocket(onReceived: Received, wanted = 0): Promise<ProbeSocket> {
+  // Without IPv6 where the host has that off.
+  for (const [type, port] of [
+    ['udp6', wanted],
+    ['udp4', wanted],
+    ['udp6', 0],
+  ] as const) {
+    try {
+      return await open(type, port, onReceived);
+    } catch {
+      // The next way.
+    }
   }
+  return open('udp4', 0, onReceived);
 }
 
-function open(type: 'udp4' | 'udp6', onReceived: Received): Promise<ProbeSocket> {
+function open(type: 'udp4' | 'udp6', port: number, onReceived: Received): Promise<ProbeSocket> {
   return new Promise((resolve, reject) => {
     const socket = createSocket({ type, recvBufferSize: receiveBufferBytes });
     socket.once('error', (error) => {
@@ -38,7 +45,7 @@ function open(type: 'udp4' | 'udp6', onReceived: Received): Promise<ProbeSocket>
       const from = readSource(address, port);
       if (from !== undefined) onReceived(bytes, from);
     });
-    socket.bind(0, () => {
+    socket.bind(port, () => {
       socket.removeAllListeners('error');
       // An ICMP error of a packet sent before is no reason to stop.
       socket.on('error', () => undefined);

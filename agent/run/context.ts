@@ -140,7 +140,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     ports: createPortFinder(system, clock),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
-    channel: await openProbes(parts, log, () => keys),
+    channel: await openProbes(parts, log, () => keys, probePort(settings)),
     leases,
     settings: () => settings,
     readSettings: async () => {
@@ -155,15 +155,19 @@ async function probeKeys(state: State): Promise<ProbeKeys> {
   return { publicKey, pairKey: createPairKeys(privateKey) };
 }
 
+/** The same for every start, another one for every instance; below the ports that Linux gives out by itself. */
+const probePort = ({ listenPort }: HostSettings): number => 20_000 + (listenPort % 10_000);
+
 /** A host that gives no socket still has its tunnels; endpoints are then tried one after the other. */
 async function openProbes(
   { openSocket }: AgentParts,
   log: Logger,
   keys: () => ProbeKeys,
+  port: number,
 ): Promise<Channel | undefined> {
   if (openSocket === undefined) return undefined;
   try {
-    return await openChannel({ keys, open: openSocket });
+    return await openChannel({ keys, open: openSocket, port });
   } catch (error) {
     log.warn({ why: asWarrenError(error).message }, 'no probes');
     return undefined;

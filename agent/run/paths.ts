@@ -48,6 +48,9 @@ export function startPaths(
 ): Paths {
   const { channel, clock, log, settings } = context;
   let before: string | undefined;
+  /** Before the kernel lends its port, a question would come from another one and be answered with that. */
+  let isLent = false;
+  const reflector = (): Endpoint | undefined => (isLent ? reflectorOf(context) : undefined);
   let peers: readonly PublicKey[] = [];
   const own = (): Endpoint[] => ownEndpoints(context, reconciler().reached());
   const room =
@@ -60,7 +63,7 @@ export function startPaths(
           self: settings().publicKey,
           own,
           wireguard: () => reconciler().wireguard(),
-          reflector: () => reflectorOf(context),
+          reflector,
           onChange: () => reconciler().wake(),
           onOutside: onNews,
         });
@@ -82,7 +85,7 @@ export function startPaths(
     pathOf: (peer, endpoint) => (endpoint ? room?.path(peer, endpoint) : undefined),
     waysTo: (peer) => room?.ways(peer) ?? [],
     outside,
-    reflector: () => reflectorOf(context),
+    reflector,
     ground: () => ({
       canAsk: room !== undefined && hasTable(reconciler().reached()),
       nat: outside().nat,
@@ -93,11 +96,16 @@ export function startPaths(
     isAnswered,
     judge: (map) => watch.judge(map),
     innerMtu: (peer) => room?.innerMtu(peer),
-    reached: ({ desired }) => {
+    reached: (reached) => {
+      const { desired } = reached;
       if (room === undefined || desired === undefined) return;
       const now = own().join();
       if (before !== undefined && before !== now) room.stir();
       before = now;
+      if (!isLent && hasTable(reached)) {
+        isLent = true;
+        room.reflect();
+      }
       peers = [...desired.peers.keys()];
       room.setPeers(desired, standIns(context.membership.map()?.hosts ?? []));
       watch.setPeers(desired.peers);
@@ -114,6 +122,7 @@ export function startPaths(
 const hasTable = ({ desired, failures }: Reached): boolean =>
   desired !== undefined &&
   !failures.some(({ kind, subject }) => kind === 'table-replace' && subject === desired.table.name);
+
 function innerMtus(room: PathRoom | undefined, peers: readonly PublicKey[]): ReadonlyMap<PublicKey, number> {
   const known = peers.map((peer) => [peer, room?.innerMtu(peer)] as const);
   return new Map(known.flatMap(([peer, mtu]) => (mtu === undefined ? [] : [[peer, mtu]])));

@@ -55,8 +55,15 @@ export function kindOf(packet: Packet, controlPort: number): TrafficKind {
   if (packet.protocol === 6 && (packet.sourcePort === controlPort || packet.targetPort === controlPort)) {
     return 'control';
   }
+  if (isReflection(packet, controlPort)) return 'control';
   const datagram = packet.protocol === 17 && !packet.isFragment ? packet.payload : quotedDatagram(packet);
   return datagram !== undefined && isWireGuard(datagram) ? 'wireguard' : 'other';
+}
+
+/** What a host asks the server of itself, and the answer. */
+function isReflection({ protocol, sourcePort, targetPort, payload }: Packet, controlPort: number): boolean {
+  const isServers = sourcePort === controlPort || targetPort === controlPort;
+  return protocol === 17 && isServers && payload.length === 64 && payload.toString('latin1', 0, 4) === 'WRR1';
 }
 
 /** What an ICMP "unreachable" quotes, where that is UDP: a host answers so until its WireGuard interface is there. */
