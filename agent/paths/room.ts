@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Clock, Timer } from '../clock.ts';
 import type { HostName } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { HostRecord } from '../../shared/network-map.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Desired, DesiredPeer } from '../plan/desired.ts';
 import { isHandshakeFresh } from '../plan/endpoints.ts';
@@ -16,6 +17,7 @@ import { newTransaction, paddingFor, startExchange } from './exchange.ts';
 import { type Outside, type Sight, describeOutside } from './mapped.ts';
 import { createSizes } from './mtu.ts';
 import type { Candidate, Path } from './path.ts';
+import { relayAt } from './relay-port.ts';
 import { startReflector } from './reflector.ts';
 import { createTracker } from './tracker.ts';
 
@@ -56,6 +58,8 @@ export interface PathRoomOptions {
   readonly wireguard: () => ObservedWireguard | undefined;
   /** The server's reflector. */
   readonly reflector: () => Endpoint | undefined;
+  /** Of the map. */
+  readonly hosts: () => readonly HostRecord[];
   /** A peer has another best way or MTU than before, or WireGuard should begin there. */
   readonly onChange: () => void;
   /** This host looks different from outside. */
@@ -84,11 +88,18 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
   const kicked = new Map<PublicKey, number>();
   let timer: Timer | undefined;
   let isStopped = false;
+  const describe = (peer: PublicKey, endpoint: Endpoint): Candidate => {
+    const hosts = options.hosts();
+    const host = hosts.find(({ publicKey }) => publicKey === peer);
+    const relays = hosts.filter(({ isRelay }) => isRelay);
+    const relay = host && relayAt(endpoint, host, relays);
+    return relay === undefined ? { endpoint, kind: 'direct' } : { endpoint, kind: 'relay', via: relay.name };
+  };
   const tracker = createTracker((peer) => {
     if (watched.has(peer)) return { settledMs: watchedMs };
     const all = Math.max(settledMs, (peers.size * 1000) / settledPerSecond);
     return { settledMs: self < peer ? all : all * 1.4 };
-  });
+  }, describe);
   const sizes = createSizes((peer, innerMtu) => {
     log.debug({ peer: peers.get(peer)?.name, innerMtu }, 'mtu found');
     onChange();

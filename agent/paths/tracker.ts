@@ -62,8 +62,14 @@ const mostHeard = 4;
 /** A peer that is looking wakes this one so often at most. */
 const stirAgainMs = 5_000;
 
-/** `rhythm` may differ between peers: one side of a pair asks, and the other has its answers for the asking. */
-export function createTracker(rhythm: (peer: PublicKey) => Rhythm): Tracker {
+/**
+ * `rhythm` may differ between peers: one side of a pair asks, and the other has its answers for the asking. `describe` tells
+ * what kind of way an endpoint is that nobody has named.
+ */
+export function createTracker(
+  rhythm: (peer: PublicKey) => Rhythm,
+  describe: (peer: PublicKey, endpoint: Endpoint) => Candidate = (_, endpoint) => ({ endpoint, kind: 'direct' }),
+): Tracker {
   const peers = new Map<PublicKey, PeerPaths>();
   const bestOf = (peer: PeerPaths, now: number): Path | undefined =>
     bestPath(peer.paths.values(), peer.inUse, now, rhythm(peer.key));
@@ -111,7 +117,7 @@ export function createTracker(rhythm: (peer: PublicKey) => Rhythm): Tracker {
       if (peer === undefined || peer.inUse === endpoint) return;
       peer.inUse = endpoint;
       peer.nextAt = 0;
-      if (endpoint !== undefined && !peer.paths.has(endpoint)) addHeard(peer.paths, { endpoint, kind: 'direct' });
+      if (endpoint !== undefined && !peer.paths.has(endpoint)) addHeard(peer.paths, describe(key, endpoint));
     },
     setRelayed: (key, via, candidate, now) => {
       const peer = peers.get(key);
@@ -131,7 +137,7 @@ export function createTracker(rhythm: (peer: PublicKey) => Rhythm): Tracker {
       const peer = peers.get(key);
       if (peer === undefined) return false;
       const isNew = !peer.paths.has(from);
-      if (isNew) addHeard(peer.paths, { endpoint: from, kind: 'direct' });
+      if (isNew) addHeard(peer.paths, describe(key, from));
       const isRelayed = (bestOf(peer, now)?.kind ?? 'relay') === 'relay';
       if (isSeeking && isRelayed && now - peer.stirredAt >= stirAgainMs) stirOne(peer, now);
       return isNew;

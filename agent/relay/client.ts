@@ -4,12 +4,13 @@
  */
 import type { HostName } from '../../shared/names.ts';
 import type { HostRecord } from '../../shared/network-map.ts';
-import { type Endpoint, splitEndpoint } from '../../shared/net/endpoint.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { newTransaction } from '../paths/exchange.ts';
 import type { PathRoom } from '../paths/room.ts';
 import type { Path } from '../paths/path.ts';
+import { relayAt } from '../paths/relay-port.ts';
 import type { Channel } from '../probe/channel.ts';
 import { senderOf } from '../probe/wire.ts';
 import { type PeerGround, type RelayGround, type Sent, createLinks } from './links.ts';
@@ -48,7 +49,15 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
   let isStopped = false;
 
   const direct = (path: Path | undefined, host: HostRecord): Path | undefined =>
-    path === undefined || path.kind === 'relay' || isRelayPort(path.endpoint, host, relays) ? undefined : path;
+    path === undefined ||
+    path.kind === 'relay' ||
+    relayAt(
+      path.endpoint,
+      host,
+      relays.map((relay) => relay.host),
+    ) !== undefined
+      ? undefined
+      : path;
   const peerGround = ({ host }: Known): PeerGround => {
     const best = paths.best(host.publicKey);
     const via = best?.kind === 'relay' ? best.via : undefined;
@@ -127,19 +136,4 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
       timer?.cancel();
     },
   };
-}
-
-/**
- * True for what must be a relay's port and is not known as one: an agent that starts anew finds its tunnel there and has
- * no link yet. No host has its WireGuard at a relay's address, unless both are behind one box.
- */
-function isRelayPort(endpoint: Endpoint, host: HostRecord, relays: readonly Known[]): boolean {
-  if (host.endpoints.includes(endpoint)) return false;
-  const { address } = splitEndpoint(endpoint);
-  return relays.some(
-    (relay) =>
-      relay.host.id !== host.id &&
-      !relay.host.endpoints.includes(endpoint) &&
-      relay.host.endpoints.some((one) => splitEndpoint(one).address === address),
-  );
 }

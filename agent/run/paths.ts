@@ -64,6 +64,7 @@ export function startPaths(
           own,
           wireguard: () => reconciler().wireguard(),
           reflector,
+          hosts: () => context.membership.usable()?.hosts ?? [],
           onChange: () => reconciler().wake(),
           onOutside: onNews,
         });
