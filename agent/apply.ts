@@ -12,6 +12,7 @@ import { type Step, stepSubject } from './plan/step.ts';
 import { createWireguard } from './system/backend.ts';
 import { restoreIptables } from './system/iptables.ts';
 import { changeElements, removeTable, replaceTable } from './system/nft.ts';
+import { clearResolver, setResolver } from './system/resolved.ts';
 import type { System } from './system/run.ts';
 
 export { type Removal, removeAll } from './apply/remove.ts';
@@ -49,7 +50,7 @@ export async function apply(system: System, settings: HostSettings, steps: reado
   return { applied, failures, previousSysctls: Object.fromEntries(previous) };
 }
 
-type Executor = 'sysctl' | 'table' | 'tunnel' | 'wireguard' | 'batch' | 'peers' | 'attachments' | 'entries';
+type Executor = 'sysctl' | 'table' | 'bus' | 'tunnel' | 'wireguard' | 'batch' | 'peers' | 'attachments' | 'entries';
 
 const executors: Readonly<Record<Step['kind'], Executor>> = {
   'sysctl-set': 'sysctl',
@@ -57,6 +58,8 @@ const executors: Readonly<Record<Step['kind'], Executor>> = {
   'elements-set': 'table',
   'table-remove': 'table',
   'iptables-set': 'table',
+  'resolver-set': 'bus',
+  'resolver-clear': 'bus',
   'wireguard-create': 'tunnel',
   'wireguard-set': 'wireguard',
   'bridge-create': 'batch',
@@ -110,6 +113,7 @@ async function applyGroup(system: System, settings: HostSettings, group: readonl
       return applyAttachments(system, group as readonly AttachmentStep[]);
     case 'sysctl':
     case 'table':
+    case 'bus':
     case 'tunnel':
     case 'wireguard':
       return applyOneByOne(system, settings, group);
@@ -134,6 +138,8 @@ async function applyOne(system: System, settings: HostSettings, step: Step): Pro
   if (step.kind === 'elements-set') await changeElements(system, step);
   if (step.kind === 'table-remove') await removeTable(system, step.name, step.family);
   if (step.kind === 'iptables-set') await restoreIptables(system, step.family, step.input);
+  if (step.kind === 'resolver-set') await setResolver(system, step);
+  if (step.kind === 'resolver-clear') await clearResolver(system, step.index);
   if (step.kind === 'wireguard-create') await createWireguard(system, settings);
   if (step.kind === 'wireguard-set') {
     const key = step.isKeySet ? ['private-key', settings.privateKeyFile] : [];
@@ -161,6 +167,8 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
     case 'elements-set':
     case 'table-remove':
     case 'iptables-set':
+    case 'resolver-set':
+    case 'resolver-clear':
     case 'wireguard-create':
     case 'bridge-create':
     case 'segment-bridge-create':

@@ -35,6 +35,8 @@ export interface AgentSettings {
   readonly isDnsServed: boolean;
   /** Where the host's own name servers are listed. */
   readonly resolvConfFile: string;
+  /** Where systemd-resolved keeps its files while it runs; undefined: it is told nothing. */
+  readonly resolvedFolder: string | undefined;
   /** The container engine's socket; undefined: none is looked for. It may come later. */
   readonly dockerSocket: string | undefined;
   /** What Warren's network is called there. */
@@ -97,6 +99,9 @@ const keySchemas = {
   wireguardGo: pathSchema,
   dns: z.enum(['on', 'off']),
   resolvConf: pathSchema,
+  resolved: z.union([z.enum(['auto', 'off']), pathSchema], {
+    error: 'give auto, off or the folder of systemd-resolved',
+  }),
   docker: dockerSchema,
   dockerNetwork: networkNameSchema,
   pluginSocket: offOrPathSchema,
@@ -118,6 +123,7 @@ const variables: Readonly<Record<Key, string>> = {
   wireguardGo: 'WARREN_WIREGUARD_GO',
   dns: 'WARREN_DNS',
   resolvConf: 'WARREN_RESOLV_CONF',
+  resolved: 'WARREN_RESOLVED',
   docker: 'WARREN_DOCKER',
   dockerNetwork: 'WARREN_DOCKER_NETWORK',
   pluginSocket: 'WARREN_PLUGIN_SOCKET',
@@ -167,12 +173,18 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     wireguardGo: values.wireguardGo,
     isDnsServed: values.dns !== 'off',
     resolvConfFile: values.resolvConf ?? '/etc/resolv.conf',
+    resolvedFolder: resolvedFolderOf(values.resolved),
     dockerSocket: dockerSocketOf(values.docker),
     dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
     relayPorts: values.relayPorts ?? defaultPorts,
     hooksDir: values.hooksDir ?? `/etc/warren/${instance}.hooks`,
   };
+}
+
+function resolvedFolderOf(given: string | undefined): string | undefined {
+  if (given === 'off') return undefined;
+  return given === undefined || given === 'auto' ? '/run/systemd/resolve' : given;
 }
 
 function dockerSocketOf(given: string | undefined): string | undefined {

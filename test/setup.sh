@@ -21,6 +21,7 @@ main() {
   make_image
   fetch_later_engine
   fetch_compose
+  fetch_platforms
   if [ "$extra" = kernel ]; then fetch_kernel; fi
 }
 
@@ -53,7 +54,9 @@ dockerd docker.io
 podman podman
 /usr/lib/cni/portmap containernetworking-plugins
 dig bind9-dnsutils
-busybox busybox'
+busybox busybox
+busctl systemd
+dbus-daemon dbus-daemon'
   # better-sqlite3 is compiled where no prebuilt one fits.
   if ! packages_are_fresh; then
     echo 'make make
@@ -263,6 +266,27 @@ fetch_compose() {
   fi
   rm -rf "$work"
   leave_suite
+}
+
+# What some hosts have beside Warren, for the tests: systemd-resolved, firewalld, UFW. Unpacked here, nothing is installed:
+# as packages they would change this machine's own resolv.conf and rules.
+fetch_platforms() {
+  if [ -d .cache/platforms ]; then return; fi
+  can_install || fail 'fetching systemd-resolved, firewalld and ufw for the tests needs root and apt-get'
+  refresh_apt
+  work=.cache/platforms.new
+  rm -rf "$work"
+  mkdir -p "$work/deb"
+  if (cd "$work/deb" && apt-get download systemd-resolved ufw firewalld python3-firewall python3-nftables python3-cap-ng \
+    python3-gi python3-dbus gir1.2-glib-2.0 libgirepository-1.0-1 >/dev/null 2>&1); then
+    say 'unpacking systemd-resolved, firewalld and ufw'
+    for deb in "$work"/deb/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+    rm -rf "$work/deb"
+    mv "$work" .cache/platforms
+  else
+    say 'no systemd-resolved, firewalld and ufw can be had from apt: the tests that need them are skipped'
+    rm -rf "$work"
+  fi
 }
 
 is_later_engine() { [ -n "$1" ] && [ "$1" != '(none)' ] && dpkg --compare-versions "$1" ge 28; }

@@ -9,6 +9,7 @@ import { ipv4Forward, ipv6Forward } from '../plan/sysctls.ts';
 import { runBatch, showLinks } from '../system/ip.ts';
 import { removeIptables } from '../system/iptables.ts';
 import { removeTable } from '../system/nft.ts';
+import { forgetResolver } from '../system/resolved.ts';
 import type { System } from '../system/run.ts';
 import { showInterface } from '../system/wg.ts';
 
@@ -35,6 +36,7 @@ export async function removeAll(
   let links: ReadonlyMap<string, ObservedLink> = new Map();
   await attempt(async () => {
     links = await showLinks(system);
+    await attempt(() => forgetNames(system, settings, links));
     problems.push(...(await removeLinks(system, settings, links, notes)));
   });
   await attempt(() => removeTable(system, settings.tableName));
@@ -46,6 +48,17 @@ export async function removeAll(
   if (problems.length > 0)
     throw new WarrenError('command-failed', `not everything was removed: ${problems.join('; ')}`);
   return { notes };
+}
+
+/** Before the tunnel goes, which its words in resolved hang on. */
+async function forgetNames(
+  system: System,
+  { interfaceName, resolvedFolder, ...settings }: HostSettings,
+  links: ReadonlyMap<string, ObservedLink>,
+): Promise<void> {
+  const link = links.get(interfaceName);
+  if (link === undefined || link.alias !== linkMark(settings) || resolvedFolder === undefined) return;
+  await forgetResolver(system, resolvedFolder, link.index);
 }
 
 async function removeLinks(

@@ -17,6 +17,7 @@ import { planBridgeTable, planTable } from './firewall/table.ts';
 import type { LocalFacts } from './local.ts';
 import type { Observed } from './observed.ts';
 import { prefixOfOne } from './ranges.ts';
+import { desireResolver } from './resolver.ts';
 import { type AttachmentSpec, type HostSettings, linkMark } from './settings.ts';
 import { readUnderlay } from './underlay.ts';
 
@@ -78,6 +79,7 @@ export function desire({ map: told, settings, attachments, local }: Wish, observ
     table: planTable(rules),
     bridgeTable: self === undefined || bridge === undefined ? undefined : planBridgeTable(rules),
     iptables: self === undefined || bridge === undefined ? undefined : iptablesWish(rules),
+    resolver: self === undefined ? undefined : desireResolver(map.mesh, rules.gateways, local.resolvers !== undefined),
     published: publishedPorts(rules),
     isIpv6Usable: underlay.isIpv6Usable,
     attachments: desiredAttachments(attachments, underlay, map.mesh),

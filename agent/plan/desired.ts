@@ -11,6 +11,7 @@ import type { SegmentName } from '../../shared/workload.ts';
 import type { PublishedPort } from './firewall/publish.ts';
 import type { IptablesWish } from './iptables.ts';
 import type { PathWish } from './paths.ts';
+import type { DesiredResolver } from './resolver.ts';
 import type { AttachmentSpec } from './settings.ts';
 
 export interface Desired {
@@ -36,6 +37,8 @@ export interface Desired {
   readonly bridgeTable: DesiredTable | undefined;
   /** Undefined where this host has no part in the mesh. */
   readonly iptables: IptablesWish | undefined;
+  /** Undefined where this host's own resolver is told nothing. */
+  readonly resolver: DesiredResolver | undefined;
   /** Ports of this host that lead to services. */
   readonly published: readonly PublishedPort[];
   readonly isIpv6Usable: boolean;

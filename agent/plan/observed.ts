@@ -21,10 +21,19 @@ export interface Observed {
   /** The one of family bridge. */
   readonly bridgeTable: ObservedTable;
   readonly iptables: ObservedIptables;
+  /** What systemd-resolved knows of the tunnel; undefined where none runs for this host. */
+  readonly resolver: ObservedResolver | undefined;
   /** Path below /proc/sys -> value; undefined where the kernel has none. */
   readonly sysctls: ReadonlyMap<string, string | undefined>;
   /** By attachment id; missing where its namespace could not be entered. */
   readonly attachments: ReadonlyMap<string, ObservedNamespace>;
+}
+
+export interface ObservedResolver {
+  readonly servers: readonly Address[];
+  /** That are only asked about there. */
+  readonly domains: readonly string[];
+  readonly isDefaultRoute: boolean;
 }
 
 export interface ObservedLink {

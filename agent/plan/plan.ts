@@ -9,7 +9,8 @@ import { planBridge, planTunnel } from './bridge.ts';
 import type { Desired, Refusal } from './desired.ts';
 import { type EndpointMemory, noEndpointMemory } from './endpoints.ts';
 import { planIptables } from './iptables.ts';
-import type { Observed } from './observed.ts';
+import type { Observed, ObservedLink } from './observed.ts';
+import { planResolver } from './resolver.ts';
 import { planRoutes } from './routes.ts';
 import type { Step } from './step.ts';
 import { planSysctls } from './sysctls.ts';
@@ -36,6 +37,7 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
     ...planTables(desired, observed),
     ...planIptables(desired.iptables, desired.mark, observed.iptables),
     ...(desired.isMember ? planSysctls(observed) : []),
+    ...planResolver(desired.resolver, ownTunnel(desired, observed), observed.resolver),
     ...tunnel.creates,
     ...bridge.creates,
     ...tunnel.sets,
@@ -52,4 +54,10 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
     ...bridge.removes,
   ];
   return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...segments.refusals, ...attachments.refusals] };
+}
+
+/** Words of others about a link that is not ours stay. */
+function ownTunnel({ interfaceName, mark }: Desired, { links }: Observed): ObservedLink | undefined {
+  const link = links.get(interfaceName);
+  return link?.alias === mark ? link : undefined;
 }

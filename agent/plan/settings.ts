@@ -15,6 +15,8 @@ export interface HostSettings {
   /** The public half of the key in `privateKeyFile`; how the agent knows its own interface. */
   readonly publicKey: PublicKey;
   readonly selfId: HostId;
+  /** Where systemd-resolved keeps its files while it runs; undefined: it is told nothing. */
+  readonly resolvedFolder?: string;
   /** A wireguard-go to use instead of the newest one found. */
   readonly wireguardGo?: string;
   /** The coordination server's address where it is known; no prefix of the mesh may swallow it. */

@@ -4,6 +4,7 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { LiveSets } from './desired.ts';
+import type { DesiredResolver } from './resolver.ts';
 import type { AttachmentRoute, AttachmentSpec } from './settings.ts';
 
 export type Step = StepOf & { readonly why: string };
@@ -28,6 +29,8 @@ type StepOf =
   | { readonly kind: 'table-remove'; readonly family: 'bridge'; readonly name: string }
   /** `input` is what `iptables-restore --noflush` reads. */
   | { readonly kind: 'iptables-set'; readonly family: Family; readonly input: string }
+  | (DesiredResolver & { readonly kind: 'resolver-set'; readonly interfaceName: string; readonly index: number })
+  | { readonly kind: 'resolver-clear'; readonly interfaceName: string; readonly index: number }
   | { readonly kind: 'wireguard-create'; readonly interfaceName: string; readonly mark: string }
   | {
       readonly kind: 'wireguard-set';
@@ -220,6 +223,8 @@ export function stepSubject(step: Step): string {
     case 'card-move':
     case 'card-return':
       return step.spec.netnsPath;
+    case 'resolver-set':
+    case 'resolver-clear':
     case 'wireguard-create':
     case 'wireguard-set':
     case 'bridge-create':

@@ -17,6 +17,7 @@ import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 import { engineMembersOf } from './docker.ts';
 import type { Paths } from './paths.ts';
+import { watchResolver } from './resolver.ts';
 
 /** The rooms whose word a pass goes by; asked when it begins. */
 export interface Rooms {
@@ -30,7 +31,10 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
   const { system, clock, log, state, attachments, cni, dhcp, members, settings, backend } = context;
   const wishes = () => dhcpWishes(attachments.list(), seedOf(context.agent));
   let heard: Promise<void> | undefined;
-  return startReconciler({
+  const resolver = watchResolver(system);
+  const tunnelIndex = (): number | undefined =>
+    reconciler.reached().observed?.links.get(settings().interfaceName)?.index;
+  const reconciler: Reconciler = startReconciler({
     system,
     clock,
     log,
@@ -41,7 +45,9 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
     isInputChanged: async () => {
       const isMoved = await members.refresh();
       const isFreed = await cni.refresh();
-      return (await attachments.refresh()) || isMoved || isFreed || (await dhcp.isChanged(wishes()));
+      const isForgotten = await resolver.isChanged(settings().resolvedFolder, tunnelIndex());
+      const isFetched = await dhcp.isChanged(wishes());
+      return (await attachments.refresh()) || isMoved || isFreed || isForgotten || isFetched;
     },
     onSteps: (steps) => keepSysctls(state, steps),
     onReached: (reached) => {
@@ -56,6 +62,7 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
       onNews();
     },
   });
+  return reconciler;
 }
 
 /** Clients talk through interfaces that are there. */

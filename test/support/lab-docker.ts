@@ -36,13 +36,17 @@ export interface DockerContainer {
   run(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>;
 }
 
-/** The engine of `host`, not started; `version`: `20` Debian's own, `28` from the kit. Throws where it cannot be had. */
-export async function makeDocker(host: LabHost, version: '20' | '28' = '20'): Promise<LabDocker> {
+/**
+ * The engine of `host`, not started; `version`: `20` Debian's own, `28` from the kit; `resolvConf`: what it finds the
+ * host's name servers in. Throws where it cannot be had.
+ */
+export async function makeDocker(host: LabHost, version: '20' | '28' = '20', resolvConf?: string): Promise<LabDocker> {
   const engine = engineOf(version);
   const dir = join(host.dir, 'docker');
   for (const folder of ['data', 'exec', 'run/plugins', 'cgroup']) mkdirSync(join(dir, folder), { recursive: true });
   mkdirSync('/run/docker', { recursive: true });
   writeFileSync(join(dir, 'daemon.json'), '{}');
+  if (resolvConf !== undefined) writeFileSync(join(dir, 'resolv.conf'), resolvConf);
   const keeper = await startKeeper(host, dir);
   const socket = join(dir, 'docker.sock');
   const env = { PATH: `${engine.path}:${process.env['PATH'] ?? ''}`, DOCKER_HOST: `unix://${socket}` };
@@ -123,6 +127,7 @@ const daemonArgv = (dir: string, flags: readonly string[]): string[] => [
 /** Its own /run/docker, a sysfs of the host's network namespace, and the machine's cgroups below it. */
 const keeperScript = `set -e
 mount --bind "$0/run" /run/docker
+if [ -e "$0/resolv.conf" ]; then mount --bind "$0/resolv.conf" /etc/resolv.conf; fi
 mount --rbind /sys/fs/cgroup "$0/cgroup"
 mount -t sysfs sysfs /sys
 mount --rbind "$0/cgroup" /sys/fs/cgroup

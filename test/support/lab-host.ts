@@ -55,6 +55,7 @@ export function createLabHost(place: HostPlace): LabHost {
     // of this machine lives in none of the lab's namespaces.
     WARREN_PLUGIN_SOCKET: 'off',
     WARREN_DOCKER: 'off',
+    WARREN_RESOLVED: 'off',
     ...place.env,
   };
   const argv = (args: readonly string[]): string[] => inside(place.namespace, [...place.program, ...args]);
