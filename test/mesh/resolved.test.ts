@@ -49,7 +49,7 @@ const askHost = async (name: string, type = 'A'): Promise<string> =>
 
 const knowsNames = (): Promise<boolean> =>
   until('the host finds a name of the mesh', { seconds: 45 }, async () =>
-    /^10\.210\./.test(await askHost('db.warren.internal')),
+    (await askHost('db.warren.internal')).startsWith('10.210.'),
   );
 
 test('the host itself finds the names of the mesh, and asks the agent for nothing else', { skip }, async () => {
@@ -85,7 +85,7 @@ test('resolved is told again after a restart, also when it has forgotten everyth
     if (isEmptied) rmSync(join(resolved.folder, 'netif'), { recursive: true, force: true });
     await resolved.start();
     await until('names are found again', { seconds: 45 }, async () =>
-      /^10\.210\./.test(await askHost('db.warren.internal')),
+      (await askHost('db.warren.internal')).startsWith('10.210.'),
     );
   }
 });
