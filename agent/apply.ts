@@ -10,6 +10,7 @@ import { type PeerStep, applyPeers } from './apply/peers.ts';
 import type { HostSettings } from './plan/settings.ts';
 import { type Step, stepSubject } from './plan/step.ts';
 import { createWireguard } from './system/backend.ts';
+import { bindFirewalld, setFirewalld } from './system/firewalld.ts';
 import { restoreIptables } from './system/iptables.ts';
 import { changeElements, removeTable, replaceTable } from './system/nft.ts';
 import { clearResolver, setResolver } from './system/resolved.ts';
@@ -58,6 +59,8 @@ const executors: Readonly<Record<Step['kind'], Executor>> = {
   'elements-set': 'table',
   'table-remove': 'table',
   'iptables-set': 'table',
+  'firewalld-set': 'bus',
+  'firewalld-bind': 'bus',
   'resolver-set': 'bus',
   'resolver-clear': 'bus',
   'wireguard-create': 'tunnel',
@@ -138,6 +141,8 @@ async function applyOne(system: System, settings: HostSettings, step: Step): Pro
   if (step.kind === 'elements-set') await changeElements(system, step);
   if (step.kind === 'table-remove') await removeTable(system, step.name, step.family);
   if (step.kind === 'iptables-set') await restoreIptables(system, step.family, step.input);
+  if (step.kind === 'firewalld-set') await setFirewalld(system, step);
+  if (step.kind === 'firewalld-bind') await bindFirewalld(system, step.interfaceName, step.zone);
   if (step.kind === 'resolver-set') await setResolver(system, step);
   if (step.kind === 'resolver-clear') await clearResolver(system, step.index);
   if (step.kind === 'wireguard-create') await createWireguard(system, settings);
@@ -167,6 +172,8 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
     case 'elements-set':
     case 'table-remove':
     case 'iptables-set':
+    case 'firewalld-set':
+    case 'firewalld-bind':
     case 'resolver-set':
     case 'resolver-clear':
     case 'wireguard-create':

@@ -35,6 +35,8 @@ export interface AgentSettings {
   readonly isDnsServed: boolean;
   /** Where the host's own name servers are listed. */
   readonly resolvConfFile: string;
+  /** There where firewalld is installed; undefined: it is told nothing. */
+  readonly firewalldFolder: string | undefined;
   /** Where systemd-resolved keeps its files while it runs; undefined: it is told nothing. */
   readonly resolvedFolder: string | undefined;
   /** The container engine's socket; undefined: none is looked for. It may come later. */
@@ -99,6 +101,7 @@ const keySchemas = {
   wireguardGo: pathSchema,
   dns: z.enum(['on', 'off']),
   resolvConf: pathSchema,
+  firewalld: z.union([z.enum(['auto', 'off']), pathSchema], { error: 'give auto, off or the folder of firewalld' }),
   resolved: z.union([z.enum(['auto', 'off']), pathSchema], {
     error: 'give auto, off or the folder of systemd-resolved',
   }),
@@ -123,6 +126,7 @@ const variables: Readonly<Record<Key, string>> = {
   wireguardGo: 'WARREN_WIREGUARD_GO',
   dns: 'WARREN_DNS',
   resolvConf: 'WARREN_RESOLV_CONF',
+  firewalld: 'WARREN_FIREWALLD',
   resolved: 'WARREN_RESOLVED',
   docker: 'WARREN_DOCKER',
   dockerNetwork: 'WARREN_DOCKER_NETWORK',
@@ -173,7 +177,8 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     wireguardGo: values.wireguardGo,
     isDnsServed: values.dns !== 'off',
     resolvConfFile: values.resolvConf ?? '/etc/resolv.conf',
-    resolvedFolder: resolvedFolderOf(values.resolved),
+    firewalldFolder: folderOf(values.firewalld, '/usr/lib/firewalld'),
+    resolvedFolder: folderOf(values.resolved, '/run/systemd/resolve'),
     dockerSocket: dockerSocketOf(values.docker),
     dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
@@ -182,9 +187,9 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
   };
 }
 
-function resolvedFolderOf(given: string | undefined): string | undefined {
+function folderOf(given: string | undefined, usual: string): string | undefined {
   if (given === 'off') return undefined;
-  return given === undefined || given === 'auto' ? '/run/systemd/resolve' : given;
+  return given === undefined || given === 'auto' ? usual : given;
 }
 
 function dockerSocketOf(given: string | undefined): string | undefined {

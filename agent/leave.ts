@@ -83,6 +83,7 @@ export async function hostSettings(agent: AgentSettings, host: HostFile, state: 
     privateKeyFile: state.wireguardKeyFile,
     publicKey,
     selfId: host.hostId,
+    ...(agent.firewalldFolder === undefined ? {} : { firewalldFolder: agent.firewalldFolder }),
     ...(agent.resolvedFolder === undefined ? {} : { resolvedFolder: agent.resolvedFolder }),
     ...(agent.wireguardGo === undefined ? {} : { wireguardGo: agent.wireguardGo }),
   };

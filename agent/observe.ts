@@ -3,13 +3,13 @@
  * changes nothing and decides nothing.
  */
 import type { PublicKey } from '../shared/wireguard.ts';
-import type { Observed, ObservedFdbEntry, ObservedLink, ObservedNamespace, ObservedResolver } from './plan/observed.ts';
+import { type Beside, createBeside } from './beside.ts';
+import type { Observed, ObservedFdbEntry, ObservedLink, ObservedNamespace } from './plan/observed.ts';
 import { type AttachmentSpec, type HostSettings, linkMark } from './plan/settings.ts';
 import { showEntries, showPortVlans } from './system/bridge.ts';
 import { showLinks, showNamespace, showRoutes } from './system/ip.ts';
 import { showIptables } from './system/iptables.ts';
 import { showTable } from './system/nft.ts';
-import { showResolver } from './system/resolved.ts';
 import type { System } from './system/run.ts';
 import { readSysctls } from './system/sysctl.ts';
 import { showInterface, showPeers } from './system/wg.ts';
@@ -23,25 +23,39 @@ export async function observe(
   settings: HostSettings,
   attachments: readonly AttachmentSpec[],
   now: number,
+  beside: Beside = createBeside(system),
 ): Promise<Observed> {
   const links = await showLinks(system);
   // Without the link, a control socket of that name is another namespace's, and `wg` would speak to that one.
   const hasLink = mayBeWireguard(links.get(settings.interfaceName));
   const hasVlans = attachments.some(({ place }) => place?.kind === 'bridge' && typeof place.vlan === 'number');
-  const [wireguard, routes4, routes6, table, bridgeTable, iptables, sysctls, namespaces, fdb, portVlans, resolver] =
-    await Promise.all([
-      hasLink ? showInterface(system, settings.interfaceName) : undefined,
-      showRoutes(system, 4),
-      showRoutes(system, 6),
-      showTable(system, settings.tableName),
-      showTable(system, settings.tableName, 'bridge'),
-      showIptables(system),
-      readSysctls(system, links),
-      observeNamespaces(system, attachments),
-      observeEntries(system, links, linkMark(settings)),
-      hasVlans ? showPortVlans(system) : new Map<string, []>(),
-      observeResolver(system, settings, links),
-    ]);
+  const [
+    wireguard,
+    routes4,
+    routes6,
+    table,
+    bridgeTable,
+    iptables,
+    sysctls,
+    namespaces,
+    fdb,
+    portVlans,
+    resolver,
+    firewalld,
+  ] = await Promise.all([
+    hasLink ? showInterface(system, settings.interfaceName) : undefined,
+    showRoutes(system, 4),
+    showRoutes(system, 6),
+    showTable(system, settings.tableName),
+    showTable(system, settings.tableName, 'bridge'),
+    showIptables(system),
+    readSysctls(system, links),
+    observeNamespaces(system, attachments),
+    observeEntries(system, links, linkMark(settings)),
+    hasVlans ? showPortVlans(system) : new Map<string, []>(),
+    beside.resolver(settings, links, now),
+    beside.firewalld(settings, now),
+  ]);
   return {
     observedAt: now,
     links,
@@ -53,6 +67,7 @@ export async function observe(
     bridgeTable,
     iptables,
     resolver,
+    firewalld,
     sysctls,
     attachments: namespaces,
   };
@@ -67,16 +82,6 @@ export async function observePeers(
 }
 
 const mayBeWireguard = (link: ObservedLink | undefined): boolean => link?.kind === 'wireguard' || link?.kind === 'tun';
-
-async function observeResolver(
-  system: System,
-  { interfaceName, resolvedFolder }: HostSettings,
-  links: ReadonlyMap<string, ObservedLink>,
-): Promise<ObservedResolver | undefined> {
-  const link = links.get(interfaceName);
-  if (link === undefined || resolvedFolder === undefined) return undefined;
-  return showResolver(system, resolvedFolder, link.index);
-}
 
 async function observeEntries(
   system: System,

@@ -44,8 +44,8 @@ const gatherMs = 250;
 const longestRetryMs = 30_000;
 
 export function startReconciler(options: ReconcilerOptions): Reconciler {
-  const { system, clock, log } = options;
-  const view = createKernelView(system, clock);
+  const { system, clock, log, beside } = options;
+  const view = createKernelView(system, clock, beside);
   const timers = createTimers(clock);
   let reached: Reached = { applied: undefined, observed: undefined, desired: undefined, failures: [] };
 

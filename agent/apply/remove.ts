@@ -4,11 +4,13 @@
  */
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { ObservedLink } from '../plan/observed.ts';
+import { zoneName } from '../plan/firewalld.ts';
 import { type HostSettings, linkMark, relayTableName } from '../plan/settings.ts';
 import { ipv4Forward, ipv6Forward } from '../plan/sysctls.ts';
 import { runBatch, showLinks } from '../system/ip.ts';
 import { removeIptables } from '../system/iptables.ts';
 import { removeTable } from '../system/nft.ts';
+import { removeFirewalld } from '../system/firewalld.ts';
 import { forgetResolver } from '../system/resolved.ts';
 import type { System } from '../system/run.ts';
 import { showInterface } from '../system/wg.ts';
@@ -36,6 +38,7 @@ export async function removeAll(
   let links: ReadonlyMap<string, ObservedLink> = new Map();
   await attempt(async () => {
     links = await showLinks(system);
+    await attempt(() => closeFirewalld(system, settings));
     await attempt(() => forgetNames(system, settings, links));
     problems.push(...(await removeLinks(system, settings, links, notes)));
   });
@@ -48,6 +51,12 @@ export async function removeAll(
   if (problems.length > 0)
     throw new WarrenError('command-failed', `not everything was removed: ${problems.join('; ')}`);
   return { notes };
+}
+
+async function closeFirewalld(system: System, settings: HostSettings): Promise<void> {
+  const { firewalldFolder: folder, tableName } = settings;
+  if (folder === undefined) return;
+  await removeFirewalld(system, folder, zoneName(tableName), linkMark(settings));
 }
 
 /** Before the tunnel goes, which its words in resolved hang on. */

@@ -17,6 +17,8 @@ import { planBridgeTable, planTable } from './firewall/table.ts';
 import type { LocalFacts } from './local.ts';
 import type { Observed } from './observed.ts';
 import { prefixOfOne } from './ranges.ts';
+import { desireFirewalld } from './firewalld.ts';
+import { bridgesOf } from './firewall/input.ts';
 import { desireResolver } from './resolver.ts';
 import { type AttachmentSpec, type HostSettings, linkMark } from './settings.ts';
 import { readUnderlay } from './underlay.ts';
@@ -79,6 +81,10 @@ export function desire({ map: told, settings, attachments, local }: Wish, observ
     table: planTable(rules),
     bridgeTable: self === undefined || bridge === undefined ? undefined : planBridgeTable(rules),
     iptables: self === undefined || bridge === undefined ? undefined : iptablesWish(rules),
+    firewalld:
+      self === undefined
+        ? undefined
+        : desireFirewalld(settings, linkMark(settings), bridgesOf(rules), local.engine.firewall !== 'none'),
     resolver: self === undefined ? undefined : desireResolver(map.mesh, rules.gateways, local.resolvers !== undefined),
     published: publishedPorts(rules),
     isIpv6Usable: underlay.isIpv6Usable,

@@ -8,6 +8,7 @@ import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { HostId, HostName } from '../../shared/names.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { SegmentName } from '../../shared/workload.ts';
+import type { DesiredFirewalld } from './firewalld.ts';
 import type { PublishedPort } from './firewall/publish.ts';
 import type { IptablesWish } from './iptables.ts';
 import type { PathWish } from './paths.ts';
@@ -37,6 +38,7 @@ export interface Desired {
   readonly bridgeTable: DesiredTable | undefined;
   /** Undefined where this host has no part in the mesh. */
   readonly iptables: IptablesWish | undefined;
+  readonly firewalld: DesiredFirewalld | undefined;
   /** Undefined where this host's own resolver is told nothing. */
   readonly resolver: DesiredResolver | undefined;
   /** Ports of this host that lead to services. */

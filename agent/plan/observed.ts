@@ -21,12 +21,22 @@ export interface Observed {
   /** The one of family bridge. */
   readonly bridgeTable: ObservedTable;
   readonly iptables: ObservedIptables;
+  /** Undefined where none runs for this host. */
+  readonly firewalld: ObservedFirewalld | undefined;
   /** What systemd-resolved knows of the tunnel; undefined where none runs for this host. */
   readonly resolver: ObservedResolver | undefined;
   /** Path below /proc/sys -> value; undefined where the kernel has none. */
   readonly sysctls: ReadonlyMap<string, string | undefined>;
   /** By attachment id; missing where its namespace could not be entered. */
   readonly attachments: ReadonlyMap<string, ObservedNamespace>;
+}
+
+export interface ObservedFirewalld {
+  readonly zones: readonly string[];
+  /** Descriptions of our zone and policies, as far as they are there. */
+  readonly seals: readonly string[];
+  /** Link -> zone; empty text for none. */
+  readonly zoneOf: ReadonlyMap<string, string>;
 }
 
 export interface ObservedResolver {

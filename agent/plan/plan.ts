@@ -8,6 +8,7 @@ import { planSegments } from './bridged-links.ts';
 import { planBridge, planTunnel } from './bridge.ts';
 import type { Desired, Refusal } from './desired.ts';
 import { type EndpointMemory, noEndpointMemory } from './endpoints.ts';
+import { planFirewalld } from './firewalld.ts';
 import { planIptables } from './iptables.ts';
 import type { Observed, ObservedLink } from './observed.ts';
 import { planResolver } from './resolver.ts';
@@ -37,7 +38,6 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
     ...planTables(desired, observed),
     ...planIptables(desired.iptables, desired.mark, observed.iptables),
     ...(desired.isMember ? planSysctls(observed) : []),
-    ...planResolver(desired.resolver, ownTunnel(desired, observed), observed.resolver),
     ...tunnel.creates,
     ...bridge.creates,
     ...tunnel.sets,
@@ -52,6 +52,9 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
     ...segments.removes,
     ...tunnel.removes,
     ...bridge.removes,
+    // Last: nothing of the mesh waits for what others take their time over.
+    ...planFirewalld(desired.firewalld, observed.firewalld, observed.links),
+    ...planResolver(desired.resolver, ownTunnel(desired, observed), observed.resolver),
   ];
   return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...segments.refusals, ...attachments.refusals] };
 }

@@ -15,6 +15,8 @@ export interface HostSettings {
   /** The public half of the key in `privateKeyFile`; how the agent knows its own interface. */
   readonly publicKey: PublicKey;
   readonly selfId: HostId;
+  /** There where firewalld is installed; undefined: it is told nothing. */
+  readonly firewalldFolder?: string;
   /** Where systemd-resolved keeps its files while it runs; undefined: it is told nothing. */
   readonly resolvedFolder?: string;
   /** A wireguard-go to use instead of the newest one found. */

@@ -4,6 +4,7 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { LiveSets } from './desired.ts';
+import type { DesiredFirewalld } from './firewalld.ts';
 import type { DesiredResolver } from './resolver.ts';
 import type { AttachmentRoute, AttachmentSpec } from './settings.ts';
 
@@ -29,6 +30,10 @@ type StepOf =
   | { readonly kind: 'table-remove'; readonly family: 'bridge'; readonly name: string }
   /** `input` is what `iptables-restore --noflush` reads. */
   | { readonly kind: 'iptables-set'; readonly family: Family; readonly input: string }
+  | (Pick<DesiredFirewalld, 'zone' | 'tunnel' | 'listenPort' | 'mark' | 'seal'> & {
+      readonly kind: 'firewalld-set';
+    })
+  | { readonly kind: 'firewalld-bind'; readonly interfaceName: string; readonly zone: string }
   | (DesiredResolver & { readonly kind: 'resolver-set'; readonly interfaceName: string; readonly index: number })
   | { readonly kind: 'resolver-clear'; readonly interfaceName: string; readonly index: number }
   | { readonly kind: 'wireguard-create'; readonly interfaceName: string; readonly mark: string }
@@ -223,6 +228,9 @@ export function stepSubject(step: Step): string {
     case 'card-move':
     case 'card-return':
       return step.spec.netnsPath;
+    case 'firewalld-set':
+      return step.zone;
+    case 'firewalld-bind':
     case 'resolver-set':
     case 'resolver-clear':
     case 'wireguard-create':

@@ -1,5 +1,6 @@
 /** What is known of the kernel, how far that can be trusted, and what was learned of endpoints on the way. */
 import type { Clock } from '../clock.ts';
+import type { Beside } from '../beside.ts';
 import { observe } from '../observe.ts';
 import type { Desired } from '../plan/desired.ts';
 import { type EndpointMemory, chooseEndpoint, noEndpointMemory, trackEndpoints } from '../plan/endpoints.ts';
@@ -25,7 +26,7 @@ export interface KernelView {
   checkPeers(desired: Desired, isBusy: () => boolean): Promise<boolean>;
 }
 
-export function createKernelView(system: System, clock: Clock): KernelView {
+export function createKernelView(system: System, clock: Clock, beside: Beside): KernelView {
   let known: Observed | undefined;
   let isStale = true;
   let wireguard: ObservedWireguard | undefined;
@@ -40,7 +41,7 @@ export function createKernelView(system: System, clock: Clock): KernelView {
       if (known !== undefined && !isStale) return known;
       isStale = false;
       known = undefined;
-      const observed = await observe(system, settings, attachments, clock.now());
+      const observed = await observe(system, settings, attachments, clock.now(), beside);
       note(observed.wireguard, observed.observedAt);
       known = observed;
       return observed;

@@ -4,6 +4,7 @@ import type { Failure } from '../../shared/api/report.ts';
 import { asWarrenError } from '../../shared/errors.ts';
 import type { Cursor } from '../../shared/protocol.ts';
 import { apply } from '../apply.ts';
+import type { Beside } from '../beside.ts';
 import type { Fault } from '../failures.ts';
 import { type Wish, desire } from '../plan/desire.ts';
 import type { Desired } from '../plan/desired.ts';
@@ -32,6 +33,7 @@ export interface Reached {
 export interface PassTools {
   readonly system: System;
   readonly log: Logger;
+  readonly beside: Beside;
   /** Undefined while there is nothing to work on. */
   readonly inputs: () => Promise<Inputs | undefined>;
   /** Called before steps are applied, for what must be known to undo them. */
@@ -66,7 +68,7 @@ export async function onePass(tools: PassTools, view: KernelView, before: Reache
 }
 
 async function converge(
-  { system, log, onSteps }: PassTools,
+  { system, log, beside, onSteps }: PassTools,
   view: KernelView,
   inputs: Inputs,
 ): Promise<{ faults: Fault[]; desired: Desired; isChanged: boolean }> {
@@ -79,6 +81,8 @@ async function converge(
   view.distrust();
   await onSteps(steps);
   const { applied, failures } = await apply(system, settings, steps);
+  if (steps.some(({ kind }) => kind.startsWith('resolver-'))) beside.forgetResolver();
+  if (steps.some(({ kind }) => kind.startsWith('firewalld-'))) beside.forgetFirewalld();
   log.info({ revision: map.revision, steps: applied.length, failed: failures.length }, 'applied');
   for (const step of applied.slice(0, 50))
     log.debug({ kind: step.kind, subject: stepSubject(step), why: step.why }, 'step');

@@ -17,6 +17,7 @@ import { type MemberBook, openMembers } from '../bridged/book.ts';
 import { type AgentSettings, seedOf } from '../config.ts';
 import { type ChoiceBook, openChoices } from '../docker/choices.ts';
 import type { ResolvedContainer } from '../docker/room.ts';
+import { type Beside, createBeside } from '../beside.ts';
 import { hostSettings } from '../leave.ts';
 import { type Membership, openMembership } from '../membership.ts';
 import { type StaticNames, openStaticNames } from '../names/static.ts';
@@ -80,6 +81,8 @@ export interface Context {
   readonly ports: PortFinder;
   readonly subnetEnv: SubnetEnv;
   readonly backend: BackendView;
+  /** What runs on this host and is told of the mesh. */
+  readonly beside: Beside;
   /** Undefined where this agent asks no probes. */
   readonly channel: Channel | undefined;
   /** This host's leases by the map that may be used. */
@@ -140,6 +143,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     ports: createPortFinder(system, clock),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
+    beside: createBeside(system),
     channel: await openProbes(parts, log, () => keys, probePort(settings)),
     leases,
     settings: () => settings,

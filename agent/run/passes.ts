@@ -17,7 +17,6 @@ import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 import { engineMembersOf } from './docker.ts';
 import type { Paths } from './paths.ts';
-import { watchResolver } from './resolver.ts';
 
 /** The rooms whose word a pass goes by; asked when it begins. */
 export interface Rooms {
@@ -28,16 +27,14 @@ export interface Rooms {
 }
 
 export function startPasses(context: Context, { docker, names, paths, hooks }: Rooms, onNews: () => void): Reconciler {
-  const { system, clock, log, state, attachments, cni, dhcp, members, settings, backend } = context;
+  const { system, clock, log, state, beside, attachments, cni, dhcp, members, settings, backend } = context;
   const wishes = () => dhcpWishes(attachments.list(), seedOf(context.agent));
   let heard: Promise<void> | undefined;
-  const resolver = watchResolver(system);
-  const tunnelIndex = (): number | undefined =>
-    reconciler.reached().observed?.links.get(settings().interfaceName)?.index;
-  const reconciler: Reconciler = startReconciler({
+  return startReconciler({
     system,
     clock,
     log,
+    beside,
     inputs: async () => {
       await (heard ??= firstWord(docker(), clock));
       return readInputs(context, docker(), names(), paths());
@@ -45,7 +42,7 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
     isInputChanged: async () => {
       const isMoved = await members.refresh();
       const isFreed = await cni.refresh();
-      const isForgotten = await resolver.isChanged(settings().resolvedFolder, tunnelIndex());
+      const isForgotten = await beside.isChanged();
       const isFetched = await dhcp.isChanged(wishes());
       return (await attachments.refresh()) || isMoved || isFreed || isForgotten || isFetched;
     },
@@ -62,7 +59,6 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
       onNews();
     },
   });
-  return reconciler;
 }
 
 /** Clients talk through interfaces that are there. */

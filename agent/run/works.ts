@@ -93,7 +93,12 @@ export function startWorks(context: Context): Works {
   };
   const onNewCertificate = (): void => stream.nudge();
   const renewal = startRenewal({ link, clock, log, state, name: host.name, onNewKey, onNewCertificate });
-  const kernel = watchKernel(system, context.settings(), () => reconciler.look());
+  const kernel = watchKernel(
+    system,
+    context.settings(),
+    () => reconciler.look(),
+    () => context.beside.forgetFirewalld(),
+  );
   workloads.onChange(() => {
     reconciler.wake();
     news.look();

@@ -22,9 +22,10 @@ export async function callBus(
   method: string,
   signature = '',
   args: readonly string[] = [],
+  limitMs = timeoutMs,
 ): Promise<unknown> {
   const call = ['call', service, path, interfaceName, method, ...(signature === '' ? [] : [signature, ...args])];
-  const { stdout } = await system.run({ argv: ['busctl', ...options, ...call], timeoutMs });
+  const { stdout } = await system.run({ argv: ['busctl', ...options, ...call], timeoutMs: limitMs });
   return stdout.trim() === '' ? undefined : parseValue(stdout);
 }
 

@@ -8,8 +8,16 @@ import type { System, Watch } from './run.ts';
 
 const debounceMs = 100;
 
-/** Calls `wake` at most once per 100 ms, after the last line that concerns us or the first of a burst that goes on. */
-export function watchKernel(system: System, settings: HostSettings, wake: () => void): Watch {
+/**
+ * Calls `wake` at most once per 100 ms, after the last line that concerns us or the first of a burst that goes on;
+ * before it `onFirewalld`, where firewalld made its rules anew or has changed what it does with our links.
+ */
+export function watchKernel(
+  system: System,
+  settings: HostSettings,
+  wake: () => void,
+  onFirewalld: () => void = () => undefined,
+): Watch {
   let timer: NodeJS.Timeout | undefined;
   const soon = (): void => {
     timer ??= setTimeout(() => {
@@ -22,7 +30,9 @@ export function watchKernel(system: System, settings: HostSettings, wake: () => 
       if (concernsLinks(line, settings)) soon();
     }),
     system.watch(['nft', 'monitor'], (line) => {
-      if (concernsTable(line, settings)) soon();
+      const isFirewalld = concernsFirewalld(line, settings);
+      if (isFirewalld) onFirewalld();
+      if (isFirewalld || concernsTable(line, settings)) soon();
     }),
   ];
   return {
@@ -51,4 +61,10 @@ const isOthersChain =
 
 export function concernsTable(line: string, settings: HostSettings): boolean {
   return line === '' || line.split(' ').includes(settings.tableName) || isOthersChain.test(line);
+}
+
+/** It makes its whole table anew when it is started or reloaded. */
+export function concernsFirewalld(line: string, { interfaceName, bridgeName }: HostSettings): boolean {
+  if (line === '' || /^(?:add|delete) table inet firewalld$/.test(line)) return true;
+  return line.includes(' inet firewalld ') && [interfaceName, bridgeName].some((name) => line.includes(`"${name}"`));
 }

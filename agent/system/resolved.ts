@@ -13,18 +13,20 @@ import type { System } from './run.ts';
 const service = 'org.freedesktop.resolve1';
 const manager: BusObject = { service, path: '/org/freedesktop/resolve1', interfaceName: `${service}.Manager` };
 
-/** Undefined where none runs that serves this network namespace, or it has not heard of the link yet. */
+/** Undefined where none runs for this network namespace, or it hangs; silent where it has not heard of the link yet. */
 export async function showResolver(
   system: System,
   folder: string,
   index: number,
-): Promise<ObservedResolver | undefined> {
+): Promise<ObservedResolver | 'silent' | undefined> {
   if (!(await system.fileExists(folder)) || !(await isServiceHere(system, service))) return undefined;
   try {
     const link = { service, path: linkPath(index), interfaceName: `${service}.Link` };
     return parseLink(await readProperties(system, link, ['DNS', 'Domains', 'DefaultRoute']));
   } catch (error) {
-    if (asWarrenError(error).code === 'command-failed') return undefined;
+    const { code } = asWarrenError(error);
+    if (code === 'command-failed') return 'silent';
+    if (code === 'timeout') return undefined;
     throw error;
   }
 }
@@ -65,7 +67,8 @@ export async function clearResolver(system: System, index: number): Promise<void
 /** Before a link goes: resolved would read the words about it again for the next link of this index. */
 export async function forgetResolver(system: System, folder: string, index: number): Promise<void> {
   const seen = await showResolver(system, folder, index);
-  if (seen !== undefined && (seen.servers.length > 0 || seen.domains.length > 0)) await clearResolver(system, index);
+  if (seen !== undefined && seen !== 'silent' && (seen.servers.length > 0 || seen.domains.length > 0))
+    await clearResolver(system, index);
 }
 
 /** Digits stand for themselves, but for the first (sd_bus_path_encode(3)). */

@@ -121,6 +121,7 @@ export class SimulatedHost {
       isDnsServed: false,
       hooksDir: '/nonexistent/hooks',
       resolvConfFile: '/nowhere/resolv.conf',
+      firewalldFolder: undefined,
       resolvedFolder: undefined,
       dockerSocket: undefined,
       dockerNetwork: 'warren',

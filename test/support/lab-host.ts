@@ -56,6 +56,7 @@ export function createLabHost(place: HostPlace): LabHost {
     WARREN_PLUGIN_SOCKET: 'off',
     WARREN_DOCKER: 'off',
     WARREN_RESOLVED: 'off',
+    WARREN_FIREWALLD: 'off',
     ...place.env,
   };
   const argv = (args: readonly string[]): string[] => inside(place.namespace, [...place.program, ...args]);

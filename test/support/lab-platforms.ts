@@ -104,3 +104,45 @@ export async function makeResolved(host: LabHost, server: string): Promise<LabRe
     stop: async (signal) => running?.stop(signal),
   };
 }
+
+const python = {
+  PYTHONPATH: platformFile('usr/lib/python3/dist-packages'),
+  GI_TYPELIB_PATH: platformFile('usr/lib/x86_64-linux-gnu/girepository-1.0'),
+  LD_LIBRARY_PATH: platformFile('usr/lib/x86_64-linux-gnu'),
+};
+
+export interface LabFirewalld {
+  start(): Promise<void>;
+  stop(signal: NodeJS.Signals): Promise<void>;
+  /** `firewall-cmd` with these arguments. */
+  command(...args: string[]): Promise<string>;
+}
+
+/** Debian's own configuration: the zone `public` for whatever no zone names. */
+export async function makeFirewalld(host: LabHost): Promise<LabFirewalld> {
+  const env = { ...(await startBus(host)), ...python };
+  const config = join(host.dir, 'firewalld');
+  for (const folder of ['zones', 'policies', 'services', 'icmptypes', 'ipsets', 'helpers'])
+    mkdirSync(join(config, folder), { recursive: true });
+  writeFileSync(join(config, 'firewalld.conf'), readFileSync(platformFile('etc/firewalld/firewalld.conf')));
+  const argv = [
+    'python3',
+    platformFile('usr/sbin/firewalld'),
+    '--nofork',
+    '--nopid',
+    `--system-config=${config}`,
+    `--default-config=${platformFile('usr/lib/firewalld')}`,
+    `--log-file=${join(host.dir, 'firewalld.log')}`,
+  ];
+  let running: Running | undefined;
+  const lab: LabFirewalld = {
+    async start() {
+      running = startProcess(inside(host.namespace, argv), { logFile: join(host.dir, 'firewalld.out'), env });
+      await until('firewalld runs', { seconds: 30 }, async () => (await lab.command('--state')) === 'running');
+    },
+    stop: async (signal) => running?.stop(signal),
+    command: async (...args) =>
+      (await host.run(['python3', platformFile('usr/bin/firewall-cmd'), ...args], { env })).stdout.trim(),
+  };
+  return lab;
+}

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { parseBatchErrors, parseLinks, parseRoutes } from '../../../agent/system/ip.ts';
 import { parseListing } from '../../../agent/system/nft.ts';
 import { parseDump } from '../../../agent/system/wg.ts';
-import { concernsLinks, concernsTable } from '../../../agent/system/monitor.ts';
+import { concernsFirewalld, concernsLinks, concernsTable } from '../../../agent/system/monitor.ts';
 import { parsePublicKey } from '../../../shared/wireguard.ts';
 import { settingsOf } from '../../support/agent-fixture.ts';
 import { publicKeyOf } from '../../support/mesh-map.ts';
@@ -135,4 +135,23 @@ test('lines about our links, our routes and uplinks wake the agent; those of a b
   );
   assert.ok(concernsTable('delete rule inet warren transit handle 12', settings));
   assert.ok(!concernsTable('add rule ip filter DOCKER handle 3', settings));
+});
+
+test('firewalld is asked again when it makes its table anew or moves our links, and for no other rule of its', () => {
+  const settings = settingsOf(1);
+  for (const line of [
+    '',
+    'add table inet firewalld',
+    'delete table inet firewalld',
+    'insert rule inet firewalld filter_INPUT_ZONES iifname "warren0" goto filter_IN_public',
+    'delete rule inet firewalld filter_FORWARD_IN_ZONES iifname "warren-br" goto filter_FWDI_warren # handle 9',
+  ])
+    assert.ok(concernsFirewalld(line, settings), line);
+  for (const line of [
+    'add rule inet firewalld filter_IN_public_allow tcp dport 22 accept',
+    'add element inet firewalld banned { 192.0.2.1 }',
+    'add rule inet firewalld filter_INPUT_ZONES iifname "warren00" goto filter_IN_public',
+    'add table inet other',
+  ])
+    assert.ok(!concernsFirewalld(line, settings), line);
 });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { removeAll } from '../../../agent/apply.ts';
+import { createBeside } from '../../../agent/beside.ts';
 import { systemClock } from '../../../agent/clock.ts';
 import { observe } from '../../../agent/observe.ts';
 import { desire } from '../../../agent/plan/desire.ts';
@@ -111,6 +112,7 @@ function drive(system: System, settings: HostSettings, map: () => NetworkMap): D
     system,
     clock: systemClock,
     log: pino({ level: 'silent' }),
+    beside: createBeside(system),
     inputs: () => {
       const { epoch, revision } = map();
       return Promise.resolve({
