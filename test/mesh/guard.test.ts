@@ -81,6 +81,11 @@ async function posesAs(from: Box, to: Box, sources: readonly string[]): Promise<
     from.namespace,
   );
   for (const { namespace } of [from, to]) await ipBatch(['neigh flush dev eth0'], namespace);
+  // The kernel asks for a neighbour once for all who wait, by the source of whoever came first, which may be a forged one.
+  await ipBatch(
+    [v4(to.last), v6(to.last), linkLocalOf(to.mac)].map((one) => `neigh replace ${one} lladdr ${to.mac} dev eth0`),
+    from.namespace,
+  );
   const found = await Promise.all(
     sources.map((source) => {
       if (source.startsWith('fe80:')) return pings(from, `${source}%eth0`, `${linkLocalOf(to.mac)}%eth0`);
