@@ -37,6 +37,8 @@ export interface Names {
   /** The bridge's own addresses now. */
   listen(addresses: readonly Address[]): void;
   /** What containers are led here from; undefined while nothing is served. */
+  /** Resolves when the host's name servers are known, or cannot be. */
+  ready(): Promise<void>;
   resolvers(): readonly Address[] | undefined;
   list(): readonly NamedAddresses[];
   /** As a container would ask, but from within. */
@@ -169,6 +171,9 @@ export function startNames(options: NamesOptions): Names {
       wanted = addresses;
       for (const address of faults.keys()) if (!wanted.includes(address)) faults.delete(address);
       settle();
+    },
+    ready: async () => {
+      if (port !== 0) await readServers();
     },
     resolvers: () => (port === 0 || servers === undefined ? undefined : containerResolvers(servers.list)),
     list: () => zone()?.list() ?? [],

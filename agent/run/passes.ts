@@ -36,7 +36,7 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
     log,
     beside,
     inputs: async () => {
-      await (heard ??= firstWord(docker(), clock));
+      await (heard ??= firstWord(docker(), names(), clock));
       return readInputs(context, docker(), names(), paths());
     },
     isInputChanged: async () => {
@@ -66,12 +66,15 @@ const isAttached = ({ desired, failures }: Reached, netnsPath: string): boolean 
   desired?.attachments.some((spec) => spec.netnsPath === netnsPath) === true &&
   !failures.some(({ subject }) => subject === netnsPath);
 
-/** A first pass that knew nothing of the engine would take away what its containers use; one that hangs is not waited for. */
+/**
+ * A first pass that knew nothing of the engine would take away what its containers use, and one without name servers the
+ * rules that lead to them; what hangs is not waited for.
+ */
 const firstWordMs = 1_000;
 
-async function firstWord(docker: Pick<Docker, 'settle'>, clock: Clock): Promise<void> {
+async function firstWord(docker: Pick<Docker, 'settle'>, names: Pick<Names, 'ready'>, clock: Clock): Promise<void> {
   const { promise, end } = lateness(clock);
-  await Promise.race([docker.settle(), promise]);
+  await Promise.race([Promise.all([docker.settle(), names.ready()]), promise]);
   end();
 }
 
