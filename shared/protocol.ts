@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { WarrenError } from './errors.ts';
 import { type Delta, deltaSchema } from './delta.ts';
 import { hostIdSchema } from './names.ts';
+import { printable } from './net/address.ts';
 import { type NetworkMap, epochSchema, networkMapSchema, revisionSchema } from './network-map.ts';
 
 /** Raised when an older agent could misread what a server sends; a server serves this one and the one before. */
@@ -137,7 +138,7 @@ export function decodeFrame({ event, data }: SseEvent): FeedFrame {
     case 'current':
       return { kind: 'current', ...parseData(currentSchema, event, data) };
     default:
-      throw new WarrenError('request-invalid', `the feed sent an unknown event '${event.slice(0, 32)}'`);
+      throw new WarrenError('request-invalid', `the feed sent an unknown event '${printable(event.slice(0, 32))}'`);
   }
 }
 

@@ -50,6 +50,7 @@ function facts(
       pathSince: null,
       rttMs: path === 'none' ? null : 4,
       whyNotDirect: isDirect ? null : 'because',
+      mtu: null,
       handshakeAgeSeconds: null,
       isGone: host.isGone,
     });
