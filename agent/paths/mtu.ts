@@ -128,7 +128,7 @@ export function createSizes(onChange: (peer: PublicKey, innerMtu: number) => voi
       peer.nextAt = now;
     } else peer.raiseAt = now + raiseMs;
   };
-  /** The sizes to ask for now. */
+  /** Sizes whose question is due. */
   const sizesOf = (peer: PeerSize, now: number): { isSearch: boolean; sizes: readonly number[] } => {
     const all = [top, ...ladder.filter((size) => size < top)];
     if (peer.misses >= 2) return { isSearch: true, sizes: all };

@@ -1,17 +1,16 @@
 /** What all parts of one running agent share: what it was given, and what it read from its state when it started. */
 import type { Logger } from 'pino';
-import { WarrenError, asWarrenError } from '../../shared/errors.ts';
+import { WarrenError } from '../../shared/errors.ts';
 import type { HostId } from '../../shared/names.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
-import type { NetworkMap } from '../../shared/network-map.ts';
-import { type AttachmentOptions, type Attachments, type Ground, openAttachments } from '../attach/attachments.ts';
+import { type Attachments, type Ground, openAttachments } from '../attach/attachments.ts';
 import { attachmentId } from '../attach/spec.ts';
 import { type ContainerProbe, createContainerProbe } from '../attach/containers.ts';
 import { type Slots, createSlots } from '../attach/slots.ts';
 import { type SubnetEnv, createSubnetEnv } from '../attach/subnet-env.ts';
 import { type NamespaceProbe, namespaceProbe } from '../attach/target.ts';
 import { type DhcpClients, createDhcpClients } from '../dhcp/clients.ts';
-import { type CniBook, type CniBookParts, openCniBook } from '../cni/book.ts';
+import { type CniBook, openCniBook } from '../cni/book.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type MemberBook, openMembers } from '../bridged/book.ts';
 import { type AgentSettings, seedOf } from '../config.ts';
@@ -25,14 +24,15 @@ import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
 import { bridgedSegment } from '../plan/bridged.ts';
 import type { HostSettings } from '../plan/settings.ts';
 import { type PluginBook, openPluginBook, slotsInUse } from '../plugin/book.ts';
-import { type Channel, type ProbeKeys, openChannel } from '../probe/channel.ts';
-import { createPairKeys } from '../probe/pair-key.ts';
+import type { Channel } from '../probe/channel.ts';
 import type { openProbeSocket } from '../probe/socket.ts';
 import { type HostFile, type State, notEnrolled } from '../state.ts';
 import type { System } from '../system/run.ts';
 import type { ServerLink } from '../transport.ts';
 import { type BackendView, createBackendView } from './backend-view.ts';
 import { type PortFinder, createPortFinder } from './ports.ts';
+import { openProbes, probeKeys } from './probes.ts';
+import { openSaved, readSavedMap } from './saved.ts';
 
 export interface AgentParts {
   readonly settings: AgentSettings;
@@ -116,7 +116,12 @@ export async function openContext(parts: AgentParts): Promise<Context> {
   const containers: ContainerPort = { resolve: () => Promise.reject(new WarrenError('unreachable', 'no engine yet')) };
   const probe = createContainerProbe(parts.probe ?? namespaceProbe, (container) => containers.resolve(container));
   const slots = createSlots();
-  const plugin = await readPluginBook(state, log);
+  const plugin = await openSaved(
+    log,
+    'saved book of the drivers',
+    () => state.readPlugin(),
+    (saved) => openPluginBook(saved, (json) => state.writePlugin(json)),
+  );
   slots.addBook(() => slotsInUse(plugin.read(), leases()));
   return {
     agent,
@@ -128,23 +133,49 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     host,
     selfId,
     membership,
-    members: await readMembers(parts, clock, probe),
-    attachments: await readAttachments(parts, { clock, probe, slots, ground }),
+    members: await openSaved(
+      log,
+      'saved members of bridged segments',
+      () => state.readMembers(),
+      (saved) => openMembers({ saved, clock, probe, seed: seedOf(agent), save: (json) => state.writeMembers(json) }),
+    ),
+    attachments: await openSaved(
+      log,
+      'saved attachments',
+      () => state.readAttachments(),
+      (saved) => openAttachments({ saved, clock, probe, slots, ground, save: (json) => state.writeAttachments(json) }),
+    ),
     probe,
     dhcp,
     ground,
     containers,
     workloads: createWorkloadBook(),
-    statics: await readStatics(parts),
-    choices: await readChoices(parts),
+    statics: await openSaved(
+      log,
+      'saved names',
+      () => state.readNames(),
+      (saved) => openStaticNames(saved, (json) => state.writeNames(json)),
+    ),
+    choices: await openSaved(
+      log,
+      'saved engine networks',
+      () => state.readDocker(),
+      (saved) => openChoices(saved, (json) => state.writeDocker(json)),
+    ),
     slots,
     plugin,
-    cni: await readCniBook(parts, { slots, leases, probe }),
+    cni: await openSaved(
+      log,
+      'saved CNI interfaces',
+      () => state.readCni(),
+      (saved) =>
+        openCniBook({ saved, slots, leases, probe, seed: seedOf(agent), save: (json) => state.writeCni(json) }),
+    ),
     ports: createPortFinder(system, clock),
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
     beside: createBeside(system),
-    channel: await openProbes(parts, log, () => keys, probePort(settings)),
+    channel: await openProbes(parts.openSocket, log, () => keys, settings),
     leases,
     settings: () => settings,
     readSettings: async () => {
@@ -152,108 +183,4 @@ export async function openContext(parts: AgentParts): Promise<Context> {
       keys = await probeKeys(state);
     },
   };
-}
-
-async function probeKeys(state: State): Promise<ProbeKeys> {
-  const { publicKey, privateKey } = await state.wireguardKeys();
-  return { publicKey, pairKey: createPairKeys(privateKey) };
-}
-
-/** The same for every start, another one for every instance; below the ports that Linux gives out by itself. */
-const probePort = ({ listenPort }: HostSettings): number => 20_000 + (listenPort % 10_000);
-
-/** A host that gives no socket still has its tunnels; endpoints are then tried one after the other. */
-async function openProbes(
-  { openSocket }: AgentParts,
-  log: Logger,
-  keys: () => ProbeKeys,
-  port: number,
-): Promise<Channel | undefined> {
-  if (openSocket === undefined) return undefined;
-  try {
-    return await openChannel({ keys, open: openSocket, port });
-  } catch (error) {
-    log.warn({ why: asWarrenError(error).message }, 'no probes');
-    return undefined;
-  }
-}
-
-/** A saved map that cannot be read is no reason not to start: a full one is asked for. */
-async function readSavedMap(state: State, log: Logger): Promise<NetworkMap | undefined> {
-  try {
-    return await state.readMap();
-  } catch (error) {
-    log.error({ why: asWarrenError(error).message }, 'saved map ignored');
-    return undefined;
-  }
-}
-
-async function readStatics({ state, log }: AgentParts): Promise<StaticNames> {
-  const save = (json: string): Promise<void> => state.writeNames(json);
-  try {
-    return openStaticNames(await state.readNames(), save);
-  } catch (error) {
-    log.error({ why: asWarrenError(error).message }, 'saved names ignored');
-    return openStaticNames(undefined, save);
-  }
-}
-
-async function readChoices({ state, log }: AgentParts): Promise<ChoiceBook> {
-  const save = (json: string): Promise<void> => state.writeDocker(json);
-  try {
-    return openChoices(await state.readDocker(), save);
-  } catch (error) {
-    log.error({ why: asWarrenError(error).message }, 'saved engine networks ignored');
-    return openChoices(undefined, save);
-  }
-}
-
-async function readAttachments(
-  { state, log }: AgentParts,
-  rest: Pick<AttachmentOptions, 'clock' | 'probe' | 'slots' | 'ground'>,
-): Promise<Attachments> {
-  const options = { ...rest, save: (json: string): Promise<void> => state.writeAttachments(json) };
-  try {
-    return openAttachments({ ...options, saved: await state.readAttachments() });
-  } catch (error) {
-    log.error({ why: asWarrenError(error).message }, 'saved attachments ignored');
-    return openAttachments({ ...options, saved: undefined });
-  }
-}
-
-async function readPluginBook(state: State, log: Logger): Promise<PluginBook> {
-  const save = (json: string): Promise<void> => state.writePlugin(json);
-  try {
-    return openPluginBook(await state.readPlugin(), save);
-  } catch (error) {
-    log.error({ why: asWarrenError(error).message }, 'saved book of the drivers ignored');
-    return openPluginBook(undefined, save);
-  }
-}
-
-async function readMembers(
-  { settings, state, log }: AgentParts,
-  clock: Clock,
-  probe: NamespaceProbe,
-): Promise<MemberBook> {
-  const options = { clock, probe, seed: seedOf(settings), save: (json: string) => state.writeMembers(json) };
-  try {
-    return openMembers({ ...options, saved: await state.readMembers() });
-  } catch (error) {
-    log.error({ why: asWarrenError(error).message }, 'saved members of bridged segments ignored');
-    return openMembers({ ...options, saved: undefined });
-  }
-}
-
-async function readCniBook(
-  { settings, state, log }: AgentParts,
-  rest: Pick<CniBookParts, 'slots' | 'leases' | 'probe'>,
-): Promise<CniBook> {
-  const parts = { ...rest, seed: seedOf(settings), save: (json: string): Promise<void> => state.writeCni(json) };
-  try {
-    return openCniBook({ ...parts, saved: await state.readCni() });
-  } catch (error) {
-    log.error({ why: asWarrenError(error).message }, 'saved CNI interfaces ignored');
-    return openCniBook({ ...parts, saved: undefined });
-  }
 }
