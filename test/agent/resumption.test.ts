@@ -11,9 +11,9 @@ import { enroll } from '../../agent/enroll.ts';
 import { type State, openState } from '../../agent/state.ts';
 import { type ServerLink, createLink } from '../../agent/transport.ts';
 import { createToken } from '../../shared/api/tokens.ts';
-import type { ReportBody } from '../../shared/api/report.ts';
 import { parseToken } from '../../shared/token.ts';
 import { FakeHost } from '../support/fake-host.ts';
+import { emptyReport } from '../support/report-body.ts';
 import { type LoopbackServer, createLoopbackServer } from '../support/loopback-server.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'warren-resumption-'));
@@ -30,21 +30,6 @@ const look = (message: unknown): void => {
   isReused.push(socket.isSessionReused());
 };
 
-const body: ReportBody = {
-  applied: null,
-  listenPort: 51820,
-  declaredEndpoints: [],
-  localEndpoints: [],
-  mappedEndpoints: [],
-  nat: 'unknown',
-  peers: [],
-  failures: [],
-  attachments: [],
-  workloads: [],
-  advertise: [],
-  backend: { kind: 'none', version: '' },
-  agentVersion: 'test',
-};
 /** Opens the feed and closes it after its first frame. */
 const openAndClose = async (): Promise<void> => {
   const stop = new AbortController();
@@ -76,7 +61,7 @@ test('the feed that comes back goes on with its TLS session, and so does the rep
   await openAndClose();
   await openAndClose();
   await openAndClose();
-  await link.report(body);
+  await link.report(emptyReport);
   link.close();
   assert.deepEqual(isReused, [false, true, true, true]);
 });

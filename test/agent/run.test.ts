@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { pino } from 'pino';
 import { loadSettings } from '../../agent/config.ts';
-import { makeIdentityKey } from '../../agent/identity.ts';
 import { type Agent, startAgent } from '../../agent/run.ts';
-import { type State, openState } from '../../agent/state.ts';
+import type { State } from '../../agent/state.ts';
 import { WarrenError } from '../../shared/errors.ts';
-import { parseHostId, parseHostName } from '../../shared/names.ts';
+import { parseHostId } from '../../shared/names.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
 import type { Standing } from '../../shared/protocol.ts';
 import { type FakeClock, createFakeClock } from '../support/fake-clock.ts';
+import { openEnrolledState } from '../support/enrolled-state.ts';
 import { FakeHost } from '../support/fake-host.ts';
 import { type FakeLink, createFakeLink } from '../support/fake-link.ts';
 import { hostId, hostRecord, networkMap } from '../support/mesh-map.ts';
@@ -65,19 +65,8 @@ const peerCount = (): number => host.wireguard.get('warren0')?.peers.size ?? 0;
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'warren-run-'));
-  state = await openState(dir);
-  await state.writeHost({
-    format: 1,
-    serverUrl: 'https://192.0.2.250:8443',
-    caPin: `${'A'.repeat(43)}=`,
-    name: parseHostName('host-1'),
-    listenPort: 51820,
-    declaredEndpoints: [],
-    advertise: [],
-    hostId: parseHostId(hostId(1)),
-  });
+  state = await openEnrolledState(dir);
   ({ publicKey } = await state.wireguardKeys());
-  writeFileSync(join(dir, 'identity.key'), makeIdentityKey());
   host = new FakeHost();
   link = createFakeLink();
   clock = createFakeClock();

@@ -5,15 +5,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { pino } from 'pino';
 import { loadSettings } from '../../agent/config.ts';
-import { makeIdentityKey } from '../../agent/identity.ts';
 import { statusSchema } from '../../agent/local/api.ts';
 import { listenLocally } from '../../agent/local/server.ts';
 import { type Agent, startAgent } from '../../agent/run.ts';
-import { openState } from '../../agent/state.ts';
 import { WarrenError } from '../../shared/errors.ts';
-import { parseHostId, parseHostName } from '../../shared/names.ts';
-import { writeFileSync } from 'node:fs';
+import { parseHostId } from '../../shared/names.ts';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
+import { openEnrolledState } from '../support/enrolled-state.ts';
 import { FakeHost } from '../support/fake-host.ts';
 import { createFakeLink, type FakeLink } from '../support/fake-link.ts';
 import { hostId, hostRecord, networkMap } from '../support/mesh-map.ts';
@@ -44,19 +42,8 @@ const standing = {
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'warren-cli-status-'));
   const log = pino({ level: 'silent' });
-  const state = await openState(dir);
-  await state.writeHost({
-    format: 1,
-    serverUrl: 'https://192.0.2.250:8443',
-    caPin: `${'A'.repeat(43)}=`,
-    name: parseHostName('host-1'),
-    listenPort: 51820,
-    declaredEndpoints: [],
-    advertise: [],
-    hostId: parseHostId(hostId(1)),
-  });
+  const state = await openEnrolledState(dir);
   ({ publicKey } = await state.wireguardKeys());
-  writeFileSync(join(dir, 'identity.key'), makeIdentityKey());
   link = createFakeLink();
   clock = createFakeClock();
   agent = await startAgent({

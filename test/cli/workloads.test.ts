@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { emptyReport } from '../server/routes/support.ts';
+import { emptyReport } from '../support/report-body.ts';
 import { workload } from '../server/workloads/support.ts';
 import { type TestHost, type TestServer, startTestServer } from '../server/http/test-server.ts';
 import { type Outcome, runCli } from './cli-io.ts';

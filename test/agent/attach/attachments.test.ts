@@ -4,25 +4,17 @@ import { type Attachments, type Ground, openAttachments } from '../../../agent/a
 import { attachRequestSchema, checkRequest } from '../../../agent/attach/request.ts';
 import { createSlots } from '../../../agent/attach/slots.ts';
 import { attachmentId, specsOf } from '../../../agent/attach/spec.ts';
-import { type NamespaceProbe, parseTarget } from '../../../agent/attach/target.ts';
+import { parseTarget } from '../../../agent/attach/target.ts';
 import { systemClock } from '../../../agent/clock.ts';
 import { WarrenError } from '../../../shared/errors.ts';
 import { parseInterfaceName } from '../../../shared/names.ts';
 import { type Cidr, parseCidr } from '../../../shared/net/cidr.ts';
+import { createFakeTargets } from '../../support/fake-targets.ts';
 
 const lease = [parseCidr('10.210.1.0/24'), parseCidr('fd00:1::/64')];
 
 function machine() {
-  const present = new Map<string, { namespace: string; startedAt: string | undefined }>();
-  const probe: NamespaceProbe = {
-    look: ({ text }) => {
-      const found = present.get(text);
-      return Promise.resolve(
-        found === undefined ? { kind: 'missing' } : { kind: 'present', netnsPath: `/run/${text}`, ...found },
-      );
-    },
-    own: () => Promise.resolve('own'),
-  };
+  const { probe, add, remove } = createFakeTargets();
   let saved: string | undefined;
   let leases: readonly Cidr[] = lease;
   const ground = (): Ground => ({ leases, isBridged: (name) => name.startsWith('lan'), dhcpLease: () => undefined });
@@ -38,11 +30,9 @@ function machine() {
         return Promise.resolve();
       },
     });
-  const add = (text: string, namespace = text, startedAt?: string): void =>
-    void present.set(text, { namespace, startedAt });
   return {
-    present,
     add,
+    remove,
     open,
     specs: (book: Attachments) => specsOf(book.list(), ground(), 'default/warren-br'),
     lease: (...to: Cidr[]) => (leases = to),
@@ -85,11 +75,11 @@ test('a restarted agent keeps every address and gives none twice', async () => {
 });
 
 test('a namespace that is missing waits, and is wanted again when it is back', async () => {
-  const { add, present, open, specs } = machine();
+  const { add, remove, open, specs } = machine();
   const book = open();
   add('netns:a');
   const { slot } = await attach(book, 'netns:a');
-  present.delete('netns:a');
+  remove('netns:a');
   assert.equal(await book.refresh(), true);
   assert.deepEqual(specs(book), []);
   add('netns:a', 'another inode');

@@ -2,33 +2,23 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type MemberBook, openMembers } from '../../../agent/bridged/book.ts';
 import { nameMembers } from '../../../agent/bridged/names.ts';
-import { type NamespaceProbe, parseFixedTarget } from '../../../agent/attach/target.ts';
+import { parseFixedTarget } from '../../../agent/attach/target.ts';
 import { systemClock } from '../../../agent/clock.ts';
 import { WarrenError } from '../../../shared/errors.ts';
 import { parseInterfaceName } from '../../../shared/names.ts';
 import { parseInterfaceAddress } from '../../../shared/net/interface-address.ts';
 import { parseSegmentName } from '../../../shared/workload.ts';
+import { createFakeTargets } from '../../support/fake-targets.ts';
 
 function machine() {
-  const present = new Map<string, { namespace: string; startedAt: string | undefined }>();
-  const probe: NamespaceProbe = {
-    look: ({ text }) => {
-      const found = present.get(text);
-      return Promise.resolve(
-        found === undefined ? { kind: 'missing' } : { kind: 'present', netnsPath: `/run/${text}`, ...found },
-      );
-    },
-    own: () => Promise.resolve('own'),
-  };
+  const { probe, add, remove } = createFakeTargets();
   let saved: string | undefined;
   const save = (json: string): Promise<void> => {
     saved = json;
     return Promise.resolve();
   };
   const open = (): MemberBook => openMembers({ clock: systemClock, probe, seed: 'default', saved, save });
-  const add = (text: string, namespace = text, startedAt?: string): void =>
-    void present.set(text, { namespace, startedAt });
-  return { present, add, open };
+  return { add, remove, open };
 }
 
 const join = (book: MemberBook, text: string, segment: string, interfaceName = 'eth1', ...addresses: string[]) =>
@@ -87,7 +77,7 @@ test('attaching again is the same, in another way a conflict, and the host itsel
 });
 
 test('a restarted agent knows its members; a process that ended is none, a namespace that is missing waits', async () => {
-  const { add, open, present } = machine();
+  const { add, open, remove } = machine();
   add('netns:a');
   add('pid:77', 'p', '1000');
   const book = open();
@@ -98,7 +88,7 @@ test('a restarted agent knows its members; a process that ended is none, a names
   assert.equal(again.specs().length, 2);
   assert.deepEqual(again.specs(), book.specs());
   add('pid:77', 'p2', '2000');
-  present.delete('netns:a');
+  remove('netns:a');
   assert.equal(await again.refresh(), true);
   assert.deepEqual(again.members(), []);
   assert.deepEqual(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createNews } from '../../../agent/run/news.ts';
 import type { ReportBody } from '../../../shared/api/report.ts';
-import { emptyReport } from '../../server/routes/support.ts';
+import { emptyReport } from '../../support/report-body.ts';
 import { workload } from '../../server/workloads/support.ts';
 
 function watch() {

@@ -20,6 +20,7 @@ import { start } from '../../../server/main.ts';
 import { buildCsr } from '../pki/csr-builder.ts';
 import { type Identity, type OpenStream, exchange, openStream } from './https.ts';
 import { parseDomainName } from '../../../shared/workload.ts';
+import { emptyReport } from '../../support/report-body.ts';
 
 /** A server in this process, over real TLS on loopback, with a clock of its own. */
 export interface TestServer {
@@ -149,22 +150,6 @@ function createAgent(
   };
   return agent;
 }
-
-export const emptyReport: ReportBody = {
-  applied: null,
-  listenPort: 51820,
-  declaredEndpoints: [],
-  localEndpoints: [],
-  mappedEndpoints: [],
-  nat: 'unknown',
-  peers: [],
-  failures: [],
-  attachments: [],
-  workloads: [],
-  advertise: [],
-  backend: { kind: 'kernel', version: '1' },
-  agentVersion: '0.1.0',
-};
 
 export function newPublicKey(): PublicKey {
   const { publicKey } = generateKeyPairSync('x25519');

@@ -4,25 +4,15 @@ import type { ReportBody } from '../../../shared/api/report.ts';
 import { parseHostId } from '../../../shared/names.ts';
 import { parseAddress } from '../../../shared/net/address.ts';
 import { workload } from '../workloads/support.ts';
+import { emptyReport } from '../../support/report-body.ts';
 import { createLiveReports } from '../../../server/status/live.ts';
 
 const web = parseHostId('haaaaaaaaaaaaaaaa');
 const db = parseHostId('hbbbbbbbbbbbbbbbb');
 
 const report = (change: Partial<ReportBody> = {}): ReportBody => ({
+  ...emptyReport,
   applied: { epoch: 'eaaaaaaaaaaaaaaaa', revision: 7 },
-  listenPort: 51820,
-  declaredEndpoints: [],
-  localEndpoints: [],
-  mappedEndpoints: [],
-  nat: 'unknown',
-  peers: [],
-  failures: [],
-  attachments: [],
-  workloads: [],
-  advertise: [],
-  backend: { kind: 'kernel', version: '1' },
-  agentVersion: '0.1.0',
   ...change,
 });
 
