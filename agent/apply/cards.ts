@@ -31,10 +31,9 @@ export async function applyCard(system: System, step: CardStep): Promise<void> {
 
 async function createChild(system: System, step: Extract<CardStep, { kind: 'card-create' }>): Promise<void> {
   const { spec, card, mode, mtu } = step;
-  const name = spec.interfaceName;
   const mac = mode === 'macvlan' && spec.mac !== undefined ? ` address ${spec.mac}` : '';
   const type = mode === 'macvlan' ? 'macvlan mode bridge' : 'ipvlan mode l2';
-  const said = await tryLine(system, `link add link ${card} name ${name}${mac} netns ${spec.netnsPath} type ${type}`);
+  const said = await createInside(system, spec, { on: `link ${card} `, mac, type });
   if (said?.includes('Unknown device type') === true) {
     throw new WarrenError('command-failed', `this kernel has no ${mode}; load its module, or choose the other --mode`);
   }
@@ -45,7 +44,7 @@ async function createChild(system: System, step: Extract<CardStep, { kind: 'card
 async function createDummy(system: System, step: Extract<CardStep, { kind: 'dummy-create' }>): Promise<void> {
   const { spec, mtu } = step;
   const mac = spec.mac === undefined ? '' : ` address ${spec.mac}`;
-  const said = await tryLine(system, `link add name ${spec.interfaceName}${mac} netns ${spec.netnsPath} type dummy`);
+  const said = await createInside(system, spec, { on: '', mac, type: 'dummy' });
   if (said?.includes('Unknown device type') === true) {
     throw new WarrenError('command-failed', `this kernel has no dummy links; load its module, dummy`);
   }
@@ -53,8 +52,32 @@ async function createDummy(system: System, step: Extract<CardStep, { kind: 'dumm
   await finish(system, spec, mtu);
 }
 
-async function tryLine(system: System, line: string): Promise<string | undefined> {
-  const { failures } = await runBatch(system, [line]);
+/**
+ * What ip said, where it refused. Under a name of ours until it is inside: kernels like 6.1 refuse a new link whose name
+ * the host has as well, also where it is made in another namespace, and many a host's card is called eth0.
+ */
+async function createInside(
+  system: System,
+  { id, interfaceName, netnsPath }: AttachmentSpec,
+  { on, mac, type }: { on: string; mac: string; type: string },
+): Promise<string | undefined> {
+  const name = `wc${id}`;
+  const takeAway = () => runBatch(system, [`link del dev ${name}`], netnsPath);
+  const create = `link add ${on}name ${name}${mac} netns ${netnsPath} type ${type}`;
+  let said = await tryLine(system, create);
+  if (said?.includes('File exists') === true) {
+    // One that a pass before this one left, because the agent died between the two lines.
+    await takeAway();
+    said = await tryLine(system, create);
+  }
+  if (said !== undefined) return said;
+  const refused = await tryLine(system, `link set dev ${name} name ${interfaceName}`, netnsPath);
+  if (refused !== undefined) await takeAway();
+  return refused;
+}
+
+async function tryLine(system: System, line: string, netnsPath?: string): Promise<string | undefined> {
+  const { failures } = await runBatch(system, [line], netnsPath);
   return failures.get(0);
 }
 

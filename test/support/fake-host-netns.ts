@@ -150,6 +150,8 @@ export class FakeNetns {
     const netns = path === undefined ? this : find(path);
     if (netns === undefined) throw new Refusal(`Error: argument "${path}" is wrong: Invalid "netns" value`);
     const mtu = parent === undefined ? 1500 : this.need(parent).mtu;
+    // As kernels like 6.1 do, wherever the link is to be.
+    if (this.links.has(name)) throw new Refusal('RTNETLINK answers: File exists', 2);
     const link = netns.addLink(name, type.split(' ')[0], { mtu, ...(mac === undefined ? {} : { mac }) });
     link.vlanId = id === undefined ? undefined : Number(id);
     link.parent = netns === this ? parent : undefined;
@@ -211,6 +213,7 @@ export class FakeNetns {
       else if (word === 'mtu') link.mtu = Number(rest[(i += 1)]);
       else if (word === 'arp' || word === 'addrgenmode' || word === 'address') i += 1;
       else if (word === 'alias') link.alias = rest[(i += 1)];
+      else if (word === 'name') this.#rename(link, rest[(i += 1)] ?? '');
       else if (word === 'master') {
         link.master = this.need(rest[(i += 1)] ?? '').name;
         link.vlans = new Map([[1, ['PVID', 'Egress Untagged']]]);
@@ -221,6 +224,13 @@ export class FakeNetns {
     }
     if (link.isUp) for (const address of link.addresses) this.#connect(link, address);
     this.#tell(`${link.index}: ${name}: <BROADCAST${link.isUp ? ',UP' : ''}> mtu ${link.mtu}`);
+  }
+
+  #rename(link: FakeLink, name: string): void {
+    if (this.links.has(name)) throw new Refusal('RTNETLINK answers: File exists', 2);
+    this.links.delete(link.name);
+    link.name = name;
+    this.links.set(name, link);
   }
 
   #linkDown(link: FakeLink): void {

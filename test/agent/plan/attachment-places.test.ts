@@ -99,6 +99,31 @@ test('a link of that name that is no VLAN of the card, or would be too long, is 
   assert.ok(host.main.links.has('eth0.9'));
 });
 
+test('a link inside may be called as a card of the host is; one left half made is taken away', async () => {
+  const host = fakeHost();
+  const places: Place[] = [{ kind: 'card', card: 'eth0', mode: 'macvlan' }, { kind: 'dummy' }];
+  const agent = attached(host, ...places);
+  const [first] = agent.attachments;
+  const inside = host.namespaces.get('/run/netns/c1');
+  inside?.addLink(`wc${first?.id}`, 'macvlan', { mtu: 1500 });
+  await settle(agent);
+  assert.deepEqual([...(inside?.links.keys() ?? [])], ['lo', 'eth0']);
+  assert.equal(inside?.links.get('eth0')?.mac, first?.mac);
+  assert.deepEqual([...(host.namespaces.get('/run/netns/c2')?.links.keys() ?? [])], ['lo', 'eth0']);
+});
+
+test('a link inside that cannot be renamed or finished leaves nothing, and is tried again', async () => {
+  for (const matches of [/^link set dev wc\S+ name /, /^addr add .* dev eth0/]) {
+    const host = fakeHost();
+    const agent = attached(host, { kind: 'card', card: 'eth0', mode: 'macvlan' });
+    host.inject({ matches, stderr: 'RTNETLINK answers: Operation not permitted' });
+    const { result } = await agent.pass(meshOf(2));
+    assert.equal(result.failures.length, 1);
+    assert.deepEqual([...(host.namespaces.get('/run/netns/c1')?.links.keys() ?? [])], ['lo']);
+    assert.deepEqual(await settle(agent), ['card-create']);
+  }
+});
+
 test('a dummy is made inside, and taken away when it is detached', async () => {
   const host = fakeHost();
   const agent = attached(host, { kind: 'dummy' });
