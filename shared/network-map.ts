@@ -47,6 +47,8 @@ export const hostRecordSchema = z.strictObject({
   nat: natSchema.default('unknown'),
   /** True when an operator marked the host: it forwards ciphertext for pairs that cannot meet. */
   isRelay: z.boolean().default(false),
+  /** TCP port, at the addresses of its endpoints, where a relay takes in hosts that no UDP packet reaches. */
+  tlsPort: z.int().min(1).max(65535).optional(),
   /** True while the server finds the host gone; only then do its subnets move to another owner. */
   isGone: z.boolean(),
   /** What runs there, ordered by name. A map saved by an agent before 0.2 has none. */

@@ -13,11 +13,12 @@ export interface SaidEndpoints {
   /** None before the host's first report. */
   readonly mappedEndpoints?: readonly Endpoint[];
   readonly nat?: Nat;
+  readonly tlsPort?: number | undefined;
 }
 
 export type EndpointFields = Pick<
   HostFields,
-  'listenPort' | 'declaredEndpoints' | 'localEndpoints' | 'mappedEndpoints' | 'observedEndpoints' | 'nat'
+  'listenPort' | 'declaredEndpoints' | 'localEndpoints' | 'mappedEndpoints' | 'observedEndpoints' | 'nat' | 'tlsPort'
 >;
 
 export function endpointFields(said: SaidEndpoints, remote: Address, meshPools: readonly Cidr[]): EndpointFields {
@@ -29,18 +30,19 @@ export function endpointFields(said: SaidEndpoints, remote: Address, meshPools: 
     mappedEndpoints: dropMeshEndpoints(said.mappedEndpoints ?? [], meshPools),
     observedEndpoints: observed === undefined ? [] : [observed],
     nat: said.nat ?? 'unknown',
+    tlsPort: said.tlsPort ?? null,
   };
 }
 
 /** What the store has of them. */
 export function storedEndpoints(host: StoredHost): EndpointFields {
-  const { listenPort, declaredEndpoints, localEndpoints, mappedEndpoints, observedEndpoints, nat } = host;
-  return { listenPort, declaredEndpoints, localEndpoints, mappedEndpoints, observedEndpoints, nat };
+  const { listenPort, declaredEndpoints, localEndpoints, mappedEndpoints, observedEndpoints, nat, tlsPort } = host;
+  return { listenPort, declaredEndpoints, localEndpoints, mappedEndpoints, observedEndpoints, nat, tlsPort };
 }
 
 /** True when others know the same of both. */
 export function isSamePublished(a: Omit<EndpointFields, 'listenPort'>, b: Omit<EndpointFields, 'listenPort'>): boolean {
-  return a.nat === b.nat && publishedEndpoints(a).join() === publishedEndpoints(b).join();
+  return a.nat === b.nat && a.tlsPort === b.tlsPort && publishedEndpoints(a).join() === publishedEndpoints(b).join();
 }
 
 /** What other hosts are told, best first. */
@@ -65,4 +67,5 @@ const pick = (fields: EndpointFields): unknown[] => [
   fields.mappedEndpoints,
   fields.observedEndpoints,
   fields.nat,
+  fields.tlsPort,
 ];

@@ -21,6 +21,8 @@ export interface MapRow {
   readonly endpoints: EndpointCandidates;
   readonly nat: Nat;
   readonly isRelay: boolean;
+  /** Null where it serves no relaying over TLS. */
+  readonly tlsPort: number | null;
   readonly isGone: boolean;
   /** Their JSON, ordered by name, as the store keeps it and as it travels. */
   readonly workloads: string;
@@ -68,6 +70,8 @@ function withoutWorkloads(row: MapRow): Omit<HostRecord, 'workloads'> | undefine
     endpoints: rankEndpoints(row.endpoints, row.nat),
     nat: row.nat,
     isRelay: row.isRelay,
+    // Older agents refuse what they do not know, so those without relays over TLS are told nothing new.
+    ...(row.isRelay && row.tlsPort !== null && { tlsPort: row.tlsPort }),
     isGone: row.isGone,
   };
 }

@@ -31,6 +31,8 @@ export interface StoredHost {
   readonly observedEndpoints: readonly Endpoint[];
   readonly nat: Nat;
   readonly isRelay: boolean;
+  /** Where it takes in hosts that no UDP packet reaches, as it told. */
+  readonly tlsPort: number | null;
   /** What runs there, ordered by name. */
   readonly workloads: readonly Workload[];
   readonly isEphemeral: boolean;
@@ -200,6 +202,7 @@ export function toHost(row: Selectable<HostTable>): StoredHost {
     observedEndpoints: JSON.parse(row.observed_endpoints) as Endpoint[],
     nat: row.nat,
     isRelay: row.is_relay === 1,
+    tlsPort: row.tls_port,
     workloads: JSON.parse(row.workloads) as Workload[],
     isEphemeral: row.is_ephemeral === 1,
     isGone: row.is_gone === 1,
@@ -229,6 +232,7 @@ function rowOf(fields: Partial<HostFields>): Updateable<HostTable> {
     observed_endpoints: json(fields.observedEndpoints),
     nat: fields.nat,
     is_relay: flag(fields.isRelay),
+    tls_port: fields.tlsPort,
     workloads: json(fields.workloads),
     is_ephemeral: flag(fields.isEphemeral),
     is_gone: flag(fields.isGone),

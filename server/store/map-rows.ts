@@ -70,6 +70,7 @@ const selectHosts = (db: Db) =>
       'observed_endpoints',
       'nat',
       'is_relay',
+      'tls_port',
       'is_gone',
       'workloads',
     ]);
@@ -103,6 +104,7 @@ function joinRows(
     },
     nat: host.nat,
     isRelay: host.is_relay === 1,
+    tlsPort: host.tls_port,
     isGone: host.is_gone === 1,
     workloads: host.workloads,
     leases: leasesOf.get(host.id) ?? [],

@@ -71,7 +71,9 @@ CREATE TABLE host (
   -- Where other hosts see its packets come from, best first.
   mapped_endpoints TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(mapped_endpoints)),
   nat TEXT NOT NULL DEFAULT 'unknown' CHECK (nat IN ('unknown', 'none', 'easy', 'symmetric')),
-  is_relay INTEGER NOT NULL DEFAULT 0 CHECK (is_relay IN (0, 1))
+  is_relay INTEGER NOT NULL DEFAULT 0 CHECK (is_relay IN (0, 1)),
+  -- Where a relay takes in hosts that no UDP packet reaches.
+  tls_port INTEGER CHECK (tls_port BETWEEN 1 AND 65535)
 ) STRICT;
 CREATE INDEX host_by_age ON host (created_at, id);
 CREATE INDEX host_by_map_revision ON host (map_revision);

@@ -77,6 +77,7 @@ export interface HostTable {
   mapped_endpoints: Generated<string>;
   nat: Generated<Nat>;
   is_relay: Generated<Flag>;
+  tls_port: number | null;
 }
 
 export interface TombstoneTable {

@@ -46,6 +46,8 @@ export const reportBodySchema = z.strictObject({
   /** Where others see the host's packets come from, best first; only those that stay the same for a while. */
   mappedEndpoints: z.array(endpointSchema).max(8).default([]),
   nat: natSchema.default('unknown'),
+  /** TCP port where a relay listens for hosts that no UDP packet reaches; left out where it does not. */
+  tlsPort: listenPortSchema.optional(),
   /** At most the 256 peers with the newest handshakes. */
   peers: z.array(peerReportSchema).max(256),
   failures: z.array(failureSchema).max(64),

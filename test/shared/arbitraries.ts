@@ -34,10 +34,11 @@ export const hostRecord: fc.Arbitrary<HostRecord> = fc
     port: fc.integer({ min: 1, max: 65535 }),
     nat: fc.constantFrom(...natSchema.options),
     isRelay: fc.boolean(),
+    tlsPort: fc.option(fc.integer({ min: 1, max: 65535 }), { nil: undefined }),
     isGone: fc.boolean(),
     runs: fc.subarray([0, 1, 2]),
   })
-  .map(({ n, key, subnets, weight, port, nat, isRelay, isGone, runs }) => ({
+  .map(({ n, key, subnets, weight, port, nat, isRelay, tlsPort, isGone, runs }) => ({
     id: hostId(n),
     name: `host-${n}` as HostName,
     publicKey: Buffer.from(key).toString('base64') as PublicKey,
@@ -47,6 +48,7 @@ export const hostRecord: fc.Arbitrary<HostRecord> = fc
     endpoints: [`192.0.2.${n + 1}:${port}` as Endpoint],
     nat,
     isRelay,
+    ...(tlsPort !== undefined && { tlsPort }),
     isGone,
     workloads: runs.map((r) => workload(r, `10.210.${n + 1}.${r + 2}` as Address)),
   }));

@@ -2,5 +2,6 @@
 import { initial } from './0001-initial.ts';
 import { workloads } from './0002-workloads.ts';
 import { reach } from './0003-reach.ts';
+import { tlsRelay } from './0004-tls-relay.ts';
 
-export const migrations: readonly string[] = [initial, workloads, reach];
+export const migrations: readonly string[] = [initial, workloads, reach, tlsRelay];

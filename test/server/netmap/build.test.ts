@@ -32,6 +32,7 @@ function row(n: number, fields: Partial<MapRow> = {}): MapRow {
     endpoints: { declared: [], mapped: [], observed: [parseEndpoint(`192.0.2.${n + 1}:51820`)], local: [] },
     nat: 'unknown',
     isRelay: false,
+    tlsPort: null,
     isGone: false,
     workloads: '[]',
     leases: [
@@ -52,16 +53,18 @@ const anyRow = (n: number): fc.Arbitrary<MapRow> =>
       isGone: fc.boolean(),
       nat: fc.constantFrom(...natSchema.options),
       isRelay: fc.boolean(),
+      tlsPort: fc.option(fc.integer({ min: 1, max: 65535 })),
       weight: fc.nat(9),
       hasKey: fc.nat(9),
       workloads: fc.array(fc.nat(200).map((last) => workload(`w${last}`, [`10.210.${n}.${last}`]))),
     })
-    .map(({ state, isGone, nat, isRelay, weight, hasKey, workloads }) =>
+    .map(({ state, isGone, nat, isRelay, tlsPort, weight, hasKey, workloads }) =>
       row(n, {
         state,
         isGone,
         nat,
         isRelay,
+        tlsPort,
         workloads: JSON.stringify(workloads),
         subnets: [{ prefix: parseCidr('192.168.7.0/24'), weight }],
         ...(hasKey === 0 ? { publicKey: null } : {}),

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listHosts, showHost } from '../../../shared/api/hosts.ts';
+import { listHosts, showHost, updateHost } from '../../../shared/api/hosts.ts';
 import { showMesh, showStatus } from '../../../shared/api/status.ts';
 import { parseHostId } from '../../../shared/names.ts';
 import { parseEndpoint } from '../../../shared/net/endpoint.ts';
 import { parseLabel } from '../../../shared/workload.ts';
+import { buildRecord } from '../../../server/netmap/build.ts';
+import { readActiveRows } from '../../../server/store/map-rows.ts';
 import { enrollAgent, startServer } from '../routes/support.ts';
 
 const endpoint = parseEndpoint('192.0.2.7:51820');
@@ -46,6 +48,22 @@ test('the kind of NAT alone makes a revision, once', async (t) => {
   const { revision } = await web.report();
   assert.equal((await web.report({ nat: 'easy' })).revision, revision + 1);
   assert.equal((await web.report({ nat: 'easy' })).revision, revision + 1);
+});
+
+test('where a host would relay over TLS is told to the others once an operator made it a relay', async (t) => {
+  const server = await startServer(t);
+  const web = await enrollAgent(server, 'web-1');
+  await web.report({ tlsPort: 443 });
+  const told = async () => {
+    const [row] = await readActiveRows(server.deps.store.db, '', 10);
+    return row && buildRecord(row);
+  };
+  assert.ok(!('tlsPort' in ((await told()) ?? assert.fail('no host'))), 'an older agent would refuse the field');
+  await server.admin(updateHost, { params: { id: web.id }, body: { isRelay: true } });
+  assert.equal((await told())?.tlsPort, 443);
+  const { revision } = await web.report({ tlsPort: 443 });
+  assert.equal((await web.report()).revision, revision + 1, 'it listens no more');
+  assert.equal((await told())?.tlsPort, undefined);
 });
 
 test('a host whose endpoints flap is held back, its workloads are not, and at last it is told what is true', async (t) => {
