@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WarrenError } from '../shared/errors.ts';
+import type { Recipient } from './backups/keys.ts';
 import type { Cidr } from '../shared/net/cidr.ts';
 import { type DomainName, parseDomainName } from '../shared/workload.ts';
 import { type FieldName, type LogLevel, type ServerFields, type SocketAddress, fields } from './config/fields.ts';
@@ -40,6 +41,17 @@ export interface ServerConfig {
   readonly domain: DomainName;
   /** Directory of the executables served under `/dist/`; by default where `npm run build:agent` puts them. */
   readonly distDir: string;
+  /** Undefined: no backups by the clock. */
+  readonly backups?: BackupSettings;
+}
+
+export interface BackupSettings {
+  readonly directory: string;
+  readonly everyMinutes: number;
+  /** How many of the newest stay, at least 1. */
+  readonly keep: number;
+  /** Keys they are sealed to; none: they are open. */
+  readonly recipients: readonly Recipient[];
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -129,7 +141,20 @@ function complete(values: Partial<ServerFields>): ServerConfig {
     keepaliveSeconds: values.keepaliveSeconds ?? 25,
     domain: values.domain ?? parseDomainName('warren.internal'),
     distDir: values.distDir ?? join(packageRoot, 'out', 'dist'),
+    ...completeBackups(values),
   };
+}
+
+function completeBackups(values: Partial<ServerFields>): { backups?: BackupSettings } {
+  const { backupDir = 'off', backupEveryMinutes = 1440, backupKeep = 7, backupRecipients = [] } = values;
+  if (backupDir === 'off') return {};
+  const backups = {
+    directory: backupDir,
+    everyMinutes: backupEveryMinutes,
+    keep: backupKeep,
+    recipients: backupRecipients,
+  };
+  return { backups };
 }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -3,6 +3,7 @@
  * are no process-wide singletons, so a test runs several servers in one process. It holds no behaviour of its own.
  */
 import type { Logger } from 'pino';
+import type { BackupStanding } from '../shared/api/server.ts';
 import type { ServerConfig } from './config.ts';
 import type { Feed } from './feed/feed.ts';
 import type { Authority } from './pki/authority.ts';
@@ -26,6 +27,8 @@ export interface Deps {
   /** What hosts last reported; kept in memory, because only endpoints and liveness are worth a write. */
   readonly live: LiveReports;
   readonly metrics: Metrics;
+  /** Scheduled backups, as far as `/readyz` tells of them. */
+  readonly backups: { standing(): BackupStanding };
   /** Of this server, from package.json. */
   readonly version: string;
   /** True once the server is stopping: `/readyz` says so and new streams are refused. */

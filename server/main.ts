@@ -7,6 +7,7 @@ import { type Logger, destination, pino } from 'pino';
 import type { Secret } from '../shared/secret.ts';
 import { version } from '../shared/version.ts';
 import { type BuiltApp, buildApp } from './app.ts';
+import { createBackupSchedule } from './backups/schedule.ts';
 import type { ServerConfig } from './config.ts';
 import type { Clock, Deps } from './deps.ts';
 import { createFeed } from './feed/feed.ts';
@@ -93,7 +94,8 @@ async function startParts(
   const shown = { ...config };
   const live = createLiveReports();
   const own = { config: shown, log, clock, random, version, isDraining: () => isDraining };
-  const deps: Deps = { ...own, store, authority, feed, live, metrics };
+  const backups = createBackupSchedule({ ...own, store, metrics });
+  const deps: Deps = { ...own, store, authority, feed, live, metrics, backups };
   const names = serverNames(config);
   const credentials = authority.serverCredentials(names);
   const built = await buildApp(deps, { routes, credentials, ...(limits === undefined ? {} : { limits }) });
@@ -111,6 +113,8 @@ async function startParts(
   reflectorPort = reflectorPortToTell(shown, reflector);
   const metricsPort = await listenForMetrics(config, { metrics, log }, closers);
   closers.push(startSweep(deps));
+  backups.start();
+  closers.push(() => backups.stop());
   closers.push(async () => {
     isDraining = true;
     await feed.drain();

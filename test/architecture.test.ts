@@ -91,6 +91,7 @@ const rules: Rule[] = [
       'server/routes/',
       'server/http/',
       'server/feed/',
+      'server/backups/',
       'server/enroll/',
       'server/hosts/',
       'server/pki/',

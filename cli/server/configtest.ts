@@ -11,6 +11,7 @@ export function registerConfigtest(server: Command, io: Io): void {
       const {
         isMetricsDefault: _,
         reflector = 'on',
+        backups,
         ...config
       } = await loadServerConfig({ flags: flagsOf(command), env: io.env });
       const shown = {
@@ -18,6 +19,10 @@ export function registerConfigtest(server: Command, io: Io): void {
         listen: formatAddress(config.listen),
         metricsListen: config.metricsListen === undefined ? 'off' : formatAddress(config.metricsListen),
         reflector: typeof reflector === 'string' ? reflector : formatAddress(reflector),
+        backupDir: backups?.directory ?? 'off',
+        backupEveryMinutes: backups?.everyMinutes ?? null,
+        backupKeep: backups?.keep ?? null,
+        backupRecipients: backups === undefined ? null : backups.recipients.join(' ') || 'none; they are not sealed',
       };
       io.output.data(shown, () => fieldTable(shown));
     },

@@ -11,19 +11,20 @@ export function registerRestore(server: Command, io: Io): void {
     .command('restore')
     .description('put a backup in place; the server must be stopped')
     .argument('<file>', 'what `warren server backup` wrote')
+    .option('--key <file>', 'the private key of a sealed backup')
     .option('--config <file>', 'YAML configuration')
     .option('--state <dir>', 'state directory')
-    .action(async (file: string, _options: unknown, command: Command) => {
+    .action(async (file: string, { key }: { key?: string }, command: Command) => {
       const { stateDir } = await loadServerConfig({ flags: flagsOf(command), env: io.env });
-      const { restoreBackup } = await import('../../server/store/backup.ts');
+      const { restoreBackup } = await import('../../server/store/restore.ts');
       const { prepareStateDir, statePaths } = await import('../../server/state-dir.ts');
+      const { readBackupKey, withOpenBackup } = await import('../../server/backups/open-backup.ts');
       await prepareStateDir(stateDir);
-      const restored = restoreBackup({
-        backupFile: resolve(file),
-        file: statePaths(stateDir).database,
-        clock: { now: Date.now },
-        random: randomBytes,
-      });
+      const { database } = statePaths(stateDir);
+      const source = { file: resolve(file), key: await readBackupKey(key), draft: `${database}.opened` };
+      const restored = await withOpenBackup(source, async (backupFile) =>
+        restoreBackup({ backupFile, file: database, clock: { now: Date.now }, random: randomBytes }),
+      );
       const { revision, replaced } = restored;
       io.output.data(restored, () => {
         const before = replaced === undefined ? '' : `; what was there before is kept in ${replaced}`;

@@ -2,7 +2,9 @@
 import { type ServerFlags, loadServerConfig } from '../../server/config.ts';
 import type { Register } from '../command.ts';
 import { registerBackup } from './backup.ts';
+import { registerBackupKey } from './backup-key.ts';
 import { registerConfigtest } from './configtest.ts';
+import { registerDrill } from './drill.ts';
 import { withConfigOptions } from './options.ts';
 import { registerRestore } from './restore.ts';
 
@@ -15,5 +17,7 @@ export const register: Register = (program, io) => {
   });
   registerBackup(server, io);
   registerRestore(server, io);
+  registerBackupKey(server, io);
+  registerDrill(server, io);
   registerConfigtest(server, io);
 };

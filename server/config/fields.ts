@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { parseAddress } from '../../shared/net/address.ts';
 import { type Cidr, cidrFamily, parseCidr } from '../../shared/net/cidr.ts';
 import { refuseReserved } from '../../shared/net/reserved.ts';
+import { type Recipient, parseRecipients } from '../backups/keys.ts';
 import { serverUrlSchema } from '../../shared/token.ts';
 import { parseDomainName } from '../../shared/workload.ts';
 
@@ -36,6 +37,10 @@ export const fields = {
   keepaliveSeconds: { env: 'WARREN_KEEPALIVE_SECONDS', parse: parseWhole(0, 3600) },
   domain: { env: 'WARREN_DOMAIN', parse: parseDomainName },
   distDir: { env: 'WARREN_DIST_DIR', parse: parsePath },
+  backupDir: { env: 'WARREN_BACKUP_DIR', parse: (text: string) => (text === 'off' ? 'off' : parsePath(text)) },
+  backupEveryMinutes: { env: 'WARREN_BACKUP_EVERY_MINUTES', parse: parseWhole(1, 527_040) },
+  backupKeep: { env: 'WARREN_BACKUP_KEEP', parse: parseWhole(1, 10_000) },
+  backupRecipients: { env: 'WARREN_BACKUP_RECIPIENTS', parse: parseRecipientList },
 } as const;
 
 export type FieldName = keyof typeof fields;
@@ -73,6 +78,10 @@ function parseUrl(text: string): string {
 function parsePath(text: string): string {
   if (text === '' || text.includes('\0')) throw new Error('give a directory');
   return resolve(text);
+}
+
+function parseRecipientList(text: string): readonly Recipient[] {
+  return parseRecipients(text.split(/[\s,]+/).filter((word) => word !== ''));
 }
 
 function parseLogLevel(text: string): LogLevel {

@@ -8,7 +8,7 @@ export const serverRoutes: Route[] = [
   read(showHealth, () => Promise.resolve({ status: 'ok' as const })),
   read(showReadiness, async ({ deps }) => {
     await checkReady(deps);
-    return { status: 'ready' as const };
+    return { status: 'ready' as const, backup: deps.backups.standing() };
   }),
   read(showVersion, ({ deps }) =>
     Promise.resolve({ version: deps.version, protocol: protocolVersion, minimumProtocol: protocolVersion }),

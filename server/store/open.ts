@@ -11,7 +11,7 @@ import { createSnapshots } from './snapshots.ts';
 import { storeError } from './engine/errors.ts';
 import { openQueryLayer } from './engine/dialect.ts';
 import { readMeta, touchChecked } from './meta.ts';
-import { backupDatabase } from './backup.ts';
+import { type Copied, backupDatabase } from './backup.ts';
 import { type Commit, type Tx, transactOnce } from './transact.ts';
 import { WarrenError } from '../../shared/errors.ts';
 
@@ -34,7 +34,7 @@ export interface Store {
   onCommit(listener: (commit: Commit) => void): () => void;
   position(): Position;
   /** Writes a whole, checked copy to `file` (0600) while the server goes on. */
-  backup(file: string): Promise<void>;
+  backup(file: string, signal?: AbortSignal): Promise<Copied>;
   /** Throws when the database cannot be written now; looks at the disk at most once a second. */
   checkWritable(): Promise<void>;
   /** Waits for transactions under way. */
@@ -102,7 +102,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       return () => void listeners.delete(listener);
     },
     position: () => position,
-    backup: (target) => backupDatabase(file, target),
+    backup: (target, signal) => backupDatabase(file, target, signal),
     async checkWritable() {
       if (clock.now() < writableUntil) return;
       await store.transact('server', touchChecked);

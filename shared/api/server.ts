@@ -1,6 +1,6 @@
 /** What anyone may ask: is it alive, is it ready, which version, and the files an enrolling machine needs. */
 import { z } from 'zod';
-import { operation } from './route.ts';
+import { operation, timeSchema } from './route.ts';
 
 export const showHealth = operation({
   id: 'server.health',
@@ -11,13 +11,20 @@ export const showHealth = operation({
   reply: z.strictObject({ status: z.literal('ok') }),
 });
 
+/** Of scheduled backups: `failing` is what somebody should look at; it does not keep the server from serving. */
+export const backupStandingSchema = z.strictObject({
+  state: z.enum(['off', 'waiting', 'good', 'failing']),
+  lastGoodAt: timeSchema.nullable(),
+});
+export type BackupStanding = z.output<typeof backupStandingSchema>;
+
 export const showReadiness = operation({
   id: 'server.ready',
   method: 'GET',
   path: '/readyz',
   access: 'public',
   summary: 'The server can serve: store writable, CA loaded, not draining',
-  reply: z.strictObject({ status: z.literal('ready') }),
+  reply: z.strictObject({ status: z.literal('ready'), backup: backupStandingSchema }),
 });
 
 export const showVersion = operation({

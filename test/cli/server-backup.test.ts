@@ -20,7 +20,7 @@ test('a backup taken online brings the mesh back elsewhere; every agent gets a f
   const agent = await enrollAgent(server, 'kept');
   const { epoch, revision } = await server.admin(showMesh, {});
   const backup = await warrenServer(['backup', file, '--state', state, '--json']);
-  assert.deepEqual([backup.exitCode, JSON.parse(backup.stdout)], [0, { file }]);
+  assert.deepEqual([backup.exitCode, JSON.parse(backup.stdout)], [0, { file, revision, isSealed: false }]);
   assert.equal((await stat(file)).mode & 0o777, 0o600);
   await server.admin(createHost, { body: { name: parseHostName('later') } });
   const current = await openStream(server.port, '/agent/v1/feed', { agent, cursor: `${epoch}:${revision}` });
@@ -73,4 +73,58 @@ test('backup says what is missing: the database, or the folder to write to', asy
   const nowhere = await warrenServer(['backup', join(directory, 'no', 'b.db'), '--state', state]);
   assert.match(nowhere.stderr, /warren: .*no\/b\.db/);
   assert.equal(nowhere.exitCode, 3);
+});
+
+test('a sealed backup is tried out and put back with its key, and with no other', async (t) => {
+  const directory = temporaryDirectory(t);
+  const at = (name: string): string => join(directory, name);
+  const server = await startServerProcess(t, { state: at('state') });
+  await enrollAgent(server, 'kept');
+  const [made, stranger] = [
+    await warrenServer(['backup-key', at('key')]),
+    await warrenServer(['backup-key', at('other')]),
+  ];
+  assert.deepEqual([made.exitCode, stranger.exitCode, (await stat(at('key'))).mode & 0o777], [0, 0, 0o600]);
+  assert.equal((await warrenServer(['backup-key', at('key')])).exitCode, 1);
+  const sealed = ['backup', at('b.sealed'), '--state', at('state'), '--recipient', made.stdout.trim()];
+  const backup = await warrenServer(sealed);
+  assert.equal(backup.exitCode, 0, backup.stderr);
+  assert.equal((await warrenServer([...sealed.slice(0, -1), made.stdout.trim().slice(0, -1)])).exitCode, 2);
+  server.kill('SIGTERM');
+  await server.ended;
+  const before = await readdir(at('state'));
+  const drill = await warrenServer(['drill', at('b.sealed'), '--key', at('key'), '--json']);
+  assert.equal(drill.exitCode, 0, drill.stderr);
+  const { isSealed, hosts, problems } = JSON.parse(drill.stdout) as Record<string, unknown>;
+  assert.deepEqual({ isSealed, hosts, problems }, { isSealed: true, hosts: 1, problems: [] });
+  const restore = ['restore', at('b.sealed'), '--state', at('state')];
+  assert.equal((await warrenServer(restore)).exitCode, 2);
+  assert.equal((await warrenServer([...restore, '--key', at('other')])).exitCode, 4);
+  assert.deepEqual(await readdir(at('state')), before);
+  const restored = await warrenServer([...restore, '--key', at('key')]);
+  assert.equal(restored.exitCode, 0, restored.stderr);
+  assert.equal(
+    (await readdir(at('state'))).some((name) => name.endsWith('.opened')),
+    false,
+  );
+  const back = await startServerProcess(t, { state: at('state') });
+  assert.deepEqual(
+    (await back.admin(listHosts, {})).items.map(({ name }) => name),
+    ['kept'],
+  );
+});
+
+test('a server told to make backups makes one at its start, and says so in /readyz', async (t) => {
+  const directory = temporaryDirectory(t);
+  const env = { WARREN_BACKUP_DIR: join(directory, 'backups') };
+  const server = await startServerProcess(t, { state: join(directory, 'state'), env });
+  const standing = async (): Promise<Record<string, unknown>> => {
+    const { body } = await server.get('/readyz');
+    return (JSON.parse(String(body)) as { backup: Record<string, unknown> }).backup;
+  };
+  await until('the first backup', { seconds: 30 }, async () => (await standing())['state'] === 'good');
+  const [name = '', ...others] = await readdir(env.WARREN_BACKUP_DIR);
+  assert.deepEqual(others, []);
+  const drill = await warrenServer(['drill', join(env.WARREN_BACKUP_DIR, name)]);
+  assert.equal(drill.exitCode, 0, drill.stderr + drill.stdout);
 });

@@ -38,7 +38,21 @@ export async function startSimulatedServer(directory: string, chance: Chance): P
   const live = createLiveReports();
   const metrics = createMetrics();
   const isDraining = (): boolean => false;
-  const deps: Deps = { config, log, clock, random, store, authority, feed, live, metrics, version, isDraining };
+  const backups = { standing: () => ({ state: 'off' as const, lastGoodAt: null }) };
+  const deps: Deps = {
+    config,
+    log,
+    clock,
+    random,
+    store,
+    authority,
+    feed,
+    live,
+    metrics,
+    backups,
+    version,
+    isDraining,
+  };
   const sweep = createSweep(deps);
   sweep.start();
   return {

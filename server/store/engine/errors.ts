@@ -4,11 +4,16 @@ import { WarrenError } from '../../../shared/errors.ts';
 /** The error to hand on: disk trouble and damage get their own code and remedy, anything else stays as it is. */
 export function storeError(error: unknown, file: string): unknown {
   const code = sqliteCode(error);
-  if (code === undefined) return error;
+  if (code === undefined) return isNoSpace(error) ? full(error, file) : error;
   if (code === 'SQLITE_FULL') return full(error, file);
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return corrupt(file, messageOf(error), error);
   if (code.startsWith('SQLITE_IOERR') && /ENOSPC|no space/i.test(messageOf(error))) return full(error, file);
   return error;
+}
+
+/** What Node's own file functions say of a full disk. */
+function isNoSpace(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 export function corrupt(file: string, what: string, cause?: unknown): WarrenError {

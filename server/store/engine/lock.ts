@@ -9,6 +9,12 @@ import { sqliteCode } from './errors.ts';
 
 /** Takes the lock or throws `conflict`; the answer gives it back. */
 export function lockDatabase(file: string): () => void {
+  const message = `a server is using ${file}; stop it first, or give this one another --state`;
+  return lockFile(file, (cause) => new WarrenError('conflict', message, { cause }));
+}
+
+/** Takes the lock that belongs to `file`, or throws what `busy` makes of it. */
+export function lockFile(file: string, busy: (cause: unknown) => Error): () => void {
   closeSync(openSync(`${file}.lock`, 'a', 0o600));
   const lock = new Database(`${file}.lock`, { timeout: 0 });
   try {
@@ -16,9 +22,7 @@ export function lockDatabase(file: string): () => void {
   } catch (error) {
     lock.close();
     if (sqliteCode(error)?.startsWith('SQLITE_BUSY') !== true) throw error;
-    throw new WarrenError('conflict', `a server is using ${file}; stop it first, or give this one another --state`, {
-      cause: error,
-    });
+    throw busy(error);
   }
   return () => lock.close();
 }

@@ -41,6 +41,18 @@ test('without anything the defaults hold', async () => {
   assert.equal(config.distDir, fileURLToPath(new URL('../../../out/dist', import.meta.url)));
 });
 
+test('backups are off until they have a directory; then they are daily, seven and open', async () => {
+  const config = await file('');
+  assert.equal((await loadServerConfig({ flags: { config }, env: {} })).backups, undefined);
+  const { backups } = await loadServerConfig({ flags: { config }, env: { WARREN_BACKUP_DIR: '/b' } });
+  assert.deepEqual(backups, { directory: '/b', everyMinutes: 1440, keep: 7, recipients: [] });
+  assert.deepEqual(await problemsOf('backupKeep: 0\nbackupRecipients: wrnbackup_x\nbackupEveryMinutes: 1h\n'), [
+    'FILE:3: backupEveryMinutes: give a whole number from 1 to 527040',
+    'FILE:1: backupKeep: give a whole number from 1 to 10000',
+    'FILE:2: backupRecipients: a backup key is written wrnbackup_… as `warren server backup-key FILE` prints it, whole',
+  ]);
+});
+
 test('a flag wins over the environment, that over the file, that over the default', async () => {
   const config = await file('mtu: 1300\nlogLevel: warn\nkeepaliveSeconds: 5\n');
   const env = { WARREN_LOG_LEVEL: 'debug', WARREN_MTU: '1310', WARREN_KEEPALIVE_SECONDS: '', WARREN_LISTEN: '[::]:1' };

@@ -8,7 +8,8 @@ import { pino } from 'pino';
 import { Secret } from '../../../shared/secret.ts';
 import { loadServerConfig } from '../../../server/config.ts';
 import { type RunningServer, start } from '../../../server/main.ts';
-import { backupDatabase, restoreBackup } from '../../../server/store/backup.ts';
+import { backupDatabase } from '../../../server/store/backup.ts';
+import { restoreBackup } from '../../../server/store/restore.ts';
 
 let dir = '';
 before(async () => {

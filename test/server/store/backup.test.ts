@@ -3,7 +3,8 @@ import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from '
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import { backupDatabase, restoreBackup } from '../../../server/store/backup.ts';
+import { backupDatabase } from '../../../server/store/backup.ts';
+import { restoreBackup } from '../../../server/store/restore.ts';
 import { listHosts } from '../../../server/store/hosts.ts';
 import { listAudit } from '../../../server/store/audit.ts';
 import { type Store, openStore } from '../../../server/store/open.ts';
