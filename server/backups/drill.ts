@@ -44,7 +44,8 @@ export async function drillBackup({ file, key, now, scratch = tmpdir() }: DrillO
       const restored = restoreBackup({ backupFile, file: database, clock, random: randomBytes });
       const inspection = inspectDatabase(database);
       const store = await openStore({ file: database, clock, random: randomBytes });
-      const { caPin, problems } = await serveOnce(store, now).finally(() => store.close());
+      const { caPin, problems } = await serveOnce(store, now);
+      await store.close();
       const all = [...inspection.problems, ...problems];
       return { ...inspection, problems: all, revision: restored.revision - 1, isSealed, caPin };
     });
@@ -66,7 +67,7 @@ async function serveOnce(store: Store, now: number): Promise<{ caPin: string | u
   };
   const clock = { now: () => now };
   const keys = {
-    load: createStoreKeys(store).load,
+    load: (name: string) => createStoreKeys(store).load(name),
     save: () => Promise.reject(new WarrenError('state-corrupt', 'the CA is missing')),
   };
   const authority = await attempt(() => loadOrCreateAuthority({ keys, clock, random: randomBytes }));

@@ -19,7 +19,7 @@ export interface Inspection {
 export function inspectDatabase(file: string): Inspection {
   const database = connectReader(file);
   try {
-    const count = (table: string): number => one<number>(database, `SELECT count(*) FROM ${table}`) ?? 0;
+    const count = (table: string): number => one(database, `SELECT count(*) FROM ${table}`) ?? 0;
     return {
       counts: {
         hosts: count('host'),
@@ -29,7 +29,7 @@ export function inspectDatabase(file: string): Inspection {
         keys: count('api_key'),
         audit: count('audit'),
       },
-      lastAuditAt: one<number | null>(database, 'SELECT max(at) FROM audit') ?? undefined,
+      lastAuditAt: one(database, 'SELECT max(at) FROM audit'),
       problems: [
         ...brokenReferences(database),
         ...brokenLeases(database),
@@ -118,13 +118,13 @@ function brokenHistory(database: Database.Database): string[] {
     .get() as { count: number; first: number | null; last: number | null };
   if (count > 0 && (first !== 1 || last !== count))
     problems.push(`the audit has ${count} entries up to number ${last}`);
-  const backwards = one<number>(
+  const backwards = one(
     database,
     'SELECT count(*) FROM audit AS a JOIN audit AS b ON b.id = a.id + 1 WHERE b.revision < a.revision',
   );
   if (backwards !== 0) problems.push(`the audit goes back in revisions ${backwards} times`);
-  const revision = one<number>(database, 'SELECT revision FROM meta');
-  const newest = one<number>(
+  const revision = one(database, 'SELECT revision FROM meta');
+  const newest = one(
     database,
     `SELECT max(n) FROM (SELECT max(revision) AS n FROM audit UNION SELECT max(map_revision) FROM host
      UNION SELECT max(revision) FROM tombstone)`,
@@ -134,6 +134,8 @@ function brokenHistory(database: Database.Database): string[] {
   return problems;
 }
 
-function one<Value>(database: Database.Database, text: string): Value | undefined {
-  return database.prepare(text).pluck().get() as Value | undefined;
+/** A number; undefined where there is none. */
+function one(database: Database.Database, text: string): number | undefined {
+  const value = database.prepare(text).pluck().get();
+  return typeof value === 'number' ? value : undefined;
 }

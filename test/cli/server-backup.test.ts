@@ -120,7 +120,7 @@ test('a server told to make backups makes one at its start, and says so in /read
   const server = await startServerProcess(t, { state: join(directory, 'state'), env });
   const standing = async (): Promise<Record<string, unknown>> => {
     const { body } = await server.get('/readyz');
-    return (JSON.parse(String(body)) as { backup: Record<string, unknown> }).backup;
+    return (JSON.parse(body) as { backup: Record<string, unknown> }).backup;
   };
   await until('the first backup', { seconds: 30 }, async () => (await standing())['state'] === 'good');
   const [name = '', ...others] = await readdir(env.WARREN_BACKUP_DIR);

@@ -13,9 +13,9 @@ export interface TestSchedule extends TestStore {
   readonly directory: string;
   readonly config: ServerConfig;
   /** Another one over the same store, as after a restart. */
-  restart(): BackupSchedule;
-  files(): string[];
-  metric(name: string): Promise<number>;
+  readonly restart: () => BackupSchedule;
+  readonly files: () => string[];
+  readonly metric: (name: string) => Promise<number>;
 }
 
 export interface ScheduleSettings {
