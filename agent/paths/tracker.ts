@@ -114,10 +114,13 @@ export function createTracker(
     },
     setInUse: (key, endpoint) => {
       const peer = peers.get(key);
-      if (peer === undefined || peer.inUse === endpoint) return;
+      if (peer === undefined) return;
+      const isKnown = endpoint === undefined || peer.paths.has(endpoint);
+      if (peer.inUse === endpoint && isKnown) return;
       peer.inUse = endpoint;
       peer.nextAt = 0;
-      if (endpoint !== undefined && !peer.paths.has(endpoint)) addHeard(peer.paths, describe(key, endpoint));
+      // Also one that a newer record does not name: what is not known here, nobody moves the tunnel away from.
+      if (!isKnown) addHeard(peer.paths, describe(key, endpoint));
     },
     setRelayed: (key, via, candidate, now) => {
       const peer = peers.get(key);

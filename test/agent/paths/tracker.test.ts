@@ -155,3 +155,12 @@ test('what was learned of a way outlives a new record that still names it', () =
   tracker.setPeers(new Map(), 1000);
   assert.equal(tracker.choice(peer, 1000), undefined);
 });
+
+test('an endpoint in use that a newer record does not name any more is known as a worse one, to be moved away from', () => {
+  const tracker = started(candidate(wan));
+  tracker.setInUse(peer, wan);
+  tracker.setPeers(new Map([[peer, [candidate(other)]]]), 1000);
+  tracker.setInUse(peer, wan);
+  play(tracker, 1000, 1000, (endpoint) => (endpoint === other ? 5 : undefined));
+  assert.deepEqual(tracker.choice(peer, 2000), { best: tracker.path(peer, other), worse: [wan] });
+});
