@@ -18,8 +18,9 @@ import type { EnrollmentToken } from '../shared/token.ts';
 import { version } from '../shared/version.ts';
 import type { AgentSettings } from './config.ts';
 import { localEndpoints } from './endpoints.ts';
-import { createSend, fetchPinnedCa, tlsOptions } from './https.ts';
+import { createSend, tlsOptions } from './https.ts';
 import { makeCsr } from './identity.ts';
+import { type PinnedCa, fetchPinnedCa } from './server-ca.ts';
 import type { HostFile, State } from './state.ts';
 import { showLinks } from './system/ip.ts';
 import type { System } from './system/run.ts';
@@ -44,39 +45,45 @@ export type Enrolled = z.output<typeof enrollHost.reply> & { readonly isAgain: b
 /** Throws `already-enrolled`, `server-untrusted`, `token-invalid`, `name-taken`, … */
 export async function enroll(enrollment: Enrollment): Promise<Enrolled> {
   const { token, state } = enrollment;
-  const before = await readEarlier(state, token);
-  const [host, ca] = await Promise.all([draftHost(enrollment, before), fetchPinnedCa(token.serverUrl, token.caPin)]);
-  await state.writeCa(ca);
+  const earlier = await readEarlier(state);
+  const ca = await fetchPinnedCa(token.serverUrl, token.caPin);
+  const before = ofSameMesh(earlier, ca);
+  const host = await draftHost(enrollment, before, ca);
+  await state.writeCa(ca.pem);
   const [identityKey, { publicKey }] = await Promise.all([state.identityKey(), state.wireguardKeys()]);
   await state.writeHost(host);
   const csr = await makeCsr(identityKey, host.name);
-  const reply = await callEnroll(enrollment, ca, { host, csr, publicKey });
+  const reply = await callEnroll(enrollment, ca.pem, { host, csr, publicKey });
   await state.writeCertificate(reply.certificate);
   await state.writeHost({ ...host, hostId: reply.hostId, name: reply.name });
   return { ...reply, isAgain: before?.hostId === reply.hostId };
 }
 
 /** What an earlier run settled. A damaged file is no reason not to join again. */
-async function readEarlier(state: State, token: EnrollmentToken): Promise<HostFile | undefined> {
-  let before: HostFile | undefined;
+async function readEarlier(state: State): Promise<HostFile | undefined> {
   try {
-    before = await state.readHost();
+    return await state.readHost();
   } catch (error) {
     if (!(error instanceof WarrenError) || error.code !== 'state-corrupt') throw error;
+    return undefined;
   }
-  if (before === undefined || before.hostId === null || before.caPin === token.caPin) return before;
+}
+
+/** Throws `already-enrolled` where the machine has a place in another mesh. */
+function ofSameMesh(before: HostFile | undefined, { lineage }: PinnedCa): HostFile | undefined {
+  if (before === undefined || before.hostId === null || lineage.includes(before.caPin)) return before;
   throw new WarrenError(
     'already-enrolled',
     `this machine is enrolled at ${before.serverUrl} as ${before.name}; run 'warren leave' first, or use --instance NAME to join a second mesh`,
   );
 }
 
-async function draftHost(enrollment: Enrollment, before: HostFile | undefined): Promise<HostFile> {
+async function draftHost(enrollment: Enrollment, before: HostFile | undefined, ca: PinnedCa): Promise<HostFile> {
   const { token, settings, advertise, endpoints } = enrollment;
   return {
     format: 1,
     serverUrl: token.serverUrl,
-    caPin: token.caPin,
+    caPin: ca.pin,
     name: enrollment.name ?? before?.name ?? nameOfMachine(enrollment.machineName),
     listenPort: enrollment.listenPort ?? settings.listenPort ?? before?.listenPort ?? (await findFreePort()),
     declaredEndpoints: endpoints.length > 0 ? [...endpoints] : (before?.declaredEndpoints ?? []),

@@ -1,17 +1,15 @@
-/** HTTPS as the agent needs it, on node:https alone: one request, one long stream, one look at an unknown server. */
-import { X509Certificate, createHash } from 'node:crypto';
+/** HTTPS as the agent needs it, on node:https alone: one request, one long stream. */
 import { type IncomingMessage } from 'node:http';
 import { type Agent, type AgentOptions, type RequestOptions, request } from 'node:https';
-import { isIP } from 'node:net';
-import { type DetailedPeerCertificate, type PeerCertificate, type TLSSocket, connect } from 'node:tls';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { type HttpReply, type Send, problemError } from '../shared/api/client.ts';
 import { WarrenError } from '../shared/errors.ts';
 import { type FeedFrame, createSseReader, decodeFrame, protocolHeader, protocolVersion } from '../shared/protocol.ts';
 import { version } from '../shared/version.ts';
 import type { TlsSession } from './tls-session.ts';
 
-const serverUri = 'urn:warren:server';
-const answerMs = 10_000;
+export const serverUri = 'urn:warren:server';
+export const answerMs = 10_000;
 const maxReplyBytes = 1024 * 1024;
 
 interface Target {
@@ -111,55 +109,8 @@ function readFrames(reply: IncomingMessage, onFrame: (frame: FeedFrame) => void,
   reply.on('error', fail);
 }
 
-/**
- * Connects without trust, only to see which certificates the server shows. Answers the CA among them whose public key
- * has the pinned hash and that signed the server's own certificate. Throws `server-untrusted`.
- */
-export async function fetchPinnedCa(serverUrl: string, caPin: string): Promise<string> {
-  const chain = await fetchChain(serverUrl);
-  const leaf = chain[0];
-  const ca = chain.find((certificate) => spkiHash(certificate) === caPin);
-  if (leaf === undefined || ca === undefined) {
-    throw untrusted(serverUrl, "its CA's key is not the one in the token; ask for a new token of this mesh");
-  }
-  if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey))
-    throw untrusted(serverUrl, 'the pinned CA did not sign its certificate');
-  if (!hasServerUri(leaf.subjectAltName)) throw untrusted(serverUrl, `its certificate does not carry ${serverUri}`);
-  return ca.toString();
-}
-
-function fetchChain(serverUrl: string): Promise<X509Certificate[]> {
-  const { hostname, port } = hostOf(serverUrl);
-  return new Promise((resolve, reject) => {
-    const name = isIP(hostname) === 0 ? { servername: hostname } : {};
-    const options = { host: hostname, port, rejectUnauthorized: false, minVersion: 'TLSv1.3', ...name } as const;
-    const socket = connect(options, () => {
-      resolve(certificatesOf(socket.getPeerCertificate(true)));
-      socket.destroy();
-    });
-    socket.setTimeout(answerMs, () => socket.destroy(tooSlow(serverUrl)));
-    socket.on('error', (error) => reject(explain(error, serverUrl)));
-    socket.on('close', () => reject(new WarrenError('unreachable', `${serverUrl} closed the connection`)));
-  });
-}
-
-function certificatesOf(peer: DetailedPeerCertificate): X509Certificate[] {
-  const found: X509Certificate[] = [];
-  for (let one: DetailedPeerCertificate | undefined = peer; one?.raw !== undefined && found.length < 8;) {
-    found.push(new X509Certificate(one.raw));
-    const issuer: DetailedPeerCertificate | undefined = one.issuerCertificate;
-    one = issuer === one ? undefined : issuer;
-  }
-  return found;
-}
-
-function spkiHash(certificate: X509Certificate): string {
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('base64');
-}
-
 /** Node writes the names as `URI:a, DNS:b` and quotes any name that could be mistaken for two. */
-function hasServerUri(names: string | undefined): boolean {
+export function hasServerUri(names: string | undefined): boolean {
   return (names ?? '').split(', ').includes(`URI:${serverUri}`);
 }
 
@@ -214,11 +165,8 @@ function flat(headers: IncomingMessage['headers']): Record<string, string | unde
   );
 }
 
-const tooSlow = (serverUrl: string): WarrenError =>
+export const tooSlow = (serverUrl: string): WarrenError =>
   new WarrenError('timeout', `${serverUrl} did not answer within ${answerMs / 1000} s`);
-
-const untrusted = (serverUrl: string, why: string): WarrenError =>
-  new WarrenError('server-untrusted', `${serverUrl} is not the server that was pinned: ${why}`);
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
@@ -231,7 +179,7 @@ const isStaleSocket = (error: unknown): boolean => error instanceof Error && 'is
 export function explain(error: unknown, serverUrl: string): WarrenError {
   if (error instanceof WarrenError) return error;
   const why = error instanceof Error ? error.message : String(error);
-  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(codeOf(error))) {
+  if (/CERT|SELF_SIGNED|UNABLE_TO|PATH_LENGTH|INVALID_CA|ERR_TLS/.test(codeOf(error))) {
     return new WarrenError('server-untrusted', `${serverUrl} is not the server that was pinned: ${why}`, {
       cause: error,
     });

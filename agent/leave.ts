@@ -14,6 +14,7 @@ import { endStandIn } from './plugin/end-stand-in.ts';
 import { releaseAttachments } from './release.ts';
 import { type HostFile, type State, notEnrolled } from './state.ts';
 import type { System } from './system/run.ts';
+import { keepCa } from './server-ca.ts';
 import { type ServerLink, createLink } from './transport.ts';
 
 export interface Leaving {
@@ -61,7 +62,11 @@ export async function leaveWithoutAgent(
   const settings = await hostSettings(agent, host, state);
   await stopAllClients(agent.runDir);
   const stay = await releaseAttachments(agent, system, settings, state);
-  const link = createLink(host.serverUrl, () => state.readCredentials());
+  const link = createLink(
+    host.serverUrl,
+    () => state.readCredentials(),
+    (pem) => keepCa(state, pem),
+  );
   try {
     const { subnetEnvFile, dockerSocket } = agent;
     const left = await leaveHost({ system, state, link, settings, subnetEnvFile, dockerSocket, isPurge });

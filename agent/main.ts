@@ -15,6 +15,7 @@ import { notEnrolled, openState } from './state.ts';
 import { checkHost } from './system/check.ts';
 import { openProbeSocket } from './probe/socket.ts';
 import { type System, createSystem } from './system/run.ts';
+import { keepCa } from './server-ca.ts';
 import { createLink } from './transport.ts';
 
 /**
@@ -46,7 +47,11 @@ async function runOnce(
   const state = await openState(settings.stateDir);
   const host = await state.readHost();
   if (host === undefined) throw notEnrolled(settings.stateDir);
-  const link = createLink(host.serverUrl, () => state.readCredentials());
+  const link = createLink(
+    host.serverUrl,
+    () => state.readCredentials(),
+    (pem) => keepCa(state, pem),
+  );
   const agent = await startAgent({ settings, system, link, state, log, openSocket: openProbeSocket });
   local.serve(agent.handlers);
   const bugs = watchForBugs({ process, log, end: () => endSoon(agent, log) });

@@ -61,6 +61,11 @@ export function startRenewal(options: RenewalOptions): Renewal {
     // Two thirds of its life, and up to a twelfth earlier, so that hosts enrolled together do not renew together.
     renewAt = from + (expiresAt - from) * (2 / 3 - clock.random() / 12);
   };
+  /** The server has a new CA since. */
+  const isOfFormerCa = async (): Promise<boolean> => {
+    const { certificate, ca } = await state.readCredentials();
+    return !new X509Certificate(certificate).verify(new X509Certificate(ca).publicKey);
+  };
   const renew = async (): Promise<void> => {
     lastTryAt = clock.now();
     const keys = (await state.nextWireguardKeys()) ?? (await state.wireguardKeys());
@@ -103,7 +108,8 @@ export function startRenewal(options: RenewalOptions): Renewal {
     timer = clock.after(ms, () => {
       inTurn('certificate renewal', async () => {
         const isKeyWaiting = (await state.nextWireguardKeys()) !== undefined;
-        if (renewAt === undefined || clock.now() >= renewAt || isKeyWaiting) await renew();
+        const isDue = renewAt === undefined || clock.now() >= renewAt;
+        if (isDue || isKeyWaiting || (await isOfFormerCa())) await renew();
       });
       check(checkMs);
     });

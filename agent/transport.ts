@@ -12,6 +12,8 @@ import { type ReportBody, sendReport } from '../shared/api/report.ts';
 import { isAddress, type Address } from '../shared/net/address.ts';
 import { type Cursor, type FeedFrame, formatCursor } from '../shared/protocol.ts';
 import { createSend, readFeed, tlsOptions } from './https.ts';
+import { fetchSuccessor } from './server-ca.ts';
+import { WarrenError } from '../shared/errors.ts';
 import { type ServerLook, lookAtServer } from './netcheck/server-look.ts';
 import type { Credentials } from './state.ts';
 import { createTlsSession } from './tls-session.ts';
@@ -41,7 +43,12 @@ export interface ServerPath {
   readonly server: Address;
 }
 
-export function createLink(serverUrl: string, readCredentials: () => Promise<Credentials>): ServerLink {
+/** `keepCa` saves the CA that proved to follow the one in the credentials, which are read again then. */
+export function createLink(
+  serverUrl: string,
+  readCredentials: () => Promise<Credentials>,
+  keepCa: (pem: string) => Promise<void>,
+): ServerLink {
   let open: Promise<Agent> | undefined;
   let session = createTlsSession();
   let path: ServerPath | undefined;
@@ -67,8 +74,25 @@ export function createLink(serverUrl: string, readCredentials: () => Promise<Cre
       path = { local: ends[0], server: ends[1] };
     }
   };
-  const call = createCall(async (request) =>
-    createSend({ serverUrl, agent: await pool(), session, notePath })(request),
+  const follow = async (): Promise<boolean> => {
+    const pem = await fetchSuccessor(serverUrl, (await readCredentials()).ca);
+    if (pem === undefined) return false;
+    await keepCa(pem);
+    drop();
+    return true;
+  };
+  /** A server that is not trusted may have a new CA, which the one that is trusted vouches for. */
+  const trusting = async <T>(attempt: () => Promise<T>): Promise<T> => {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isUntrusted = error instanceof WarrenError && error.code === 'server-untrusted';
+      if (!isUntrusted || !(await follow())) throw error;
+      return attempt();
+    }
+  };
+  const call = createCall((request) =>
+    trusting(async () => createSend({ serverUrl, agent: await pool(), session, notePath })(request)),
   );
   return {
     report: (body) => call(sendReport, { body }),
@@ -77,8 +101,10 @@ export function createLink(serverUrl: string, readCredentials: () => Promise<Cre
     look: async (now) => lookAtServer(serverUrl, await readCredentials(), now),
     openFeed: async (cursor, onFrame, signal) => {
       const headers = cursor === undefined ? {} : { 'last-event-id': formatCursor(cursor) };
-      const agent = await pool();
-      return readFeed({ serverUrl, agent, session, path: openFeed.path, headers, signal, notePath, onFrame });
+      return trusting(async () => {
+        const agent = await pool();
+        return readFeed({ serverUrl, agent, session, path: openFeed.path, headers, signal, notePath, onFrame });
+      });
     },
     refresh: drop,
     path: () => path,

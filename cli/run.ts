@@ -37,6 +37,7 @@ const entries: Readonly<Record<string, Entry>> = {
   workload: { summary: 'list what runs on the hosts', load: () => import('./admin/workload.ts') },
   pool: { summary: 'list and add address pools', load: () => import('./admin/pool.ts') },
   token: { summary: 'make, list and revoke enrollment tokens', load: () => import('./admin/token.ts') },
+  ca: { summary: 'show, replace and retire the certificate authority', load: () => import('./admin/ca.ts') },
   key: { summary: 'make, list and revoke API keys', load: () => import('./admin/key.ts') },
   audit: { summary: 'show who changed what', load: () => import('./admin/audit.ts') },
   version: { summary: 'show the version', load: () => import('./version.ts') },

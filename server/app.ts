@@ -23,7 +23,7 @@ import { type FailureLimits, defaultLimits, registerFailureLimiter } from './htt
 import { defaultBodyLimit, serveRoute } from './http/serve.ts';
 import { tlsOptions } from './pki/tls.ts';
 import { type OpenStreams, createOpenStreams } from './http/stream.ts';
-import type { ServerCredentials } from './pki/authority.ts';
+import type { ServerCredentials } from './pki/signer.ts';
 import { createDocsRoutes } from './web/docs-routes.ts';
 
 export interface BuiltApp {

@@ -24,7 +24,7 @@ import { loadOrCreateAuthority } from './pki/authority.ts';
 import { keepCredentialsFresh, serverNames } from './pki/server-credentials.ts';
 import { createStoreKeys } from './pki/store-keys.ts';
 import { routes } from './routes/index.ts';
-import { keyFile, openFileLimit, prepareStateDir, statePaths, writeStateFile } from './state-dir.ts';
+import { keyFile, openFileLimit, prepareStateDir, replaceCaFile, statePaths, writeStateFile } from './state-dir.ts';
 import { createLiveReports } from './status/live.ts';
 import { createMetrics } from './status/metrics.ts';
 import { registerGauges } from './status/gauges.ts';
@@ -84,6 +84,7 @@ async function startParts(
   await setUpMesh(store, config);
   const authority = await loadOrCreateAuthority({ keys: createStoreKeys(store), clock, random });
   await writeStateFile(paths.caCertificate, authority.caPem, 0o644);
+  authority.onChange(() => replaceCaFile(paths.caCertificate, authority.caPem));
   const firstKey = await ensureFirstKey(store, keyFile(paths.adminKey));
 
   let isDraining = false;

@@ -1,5 +1,6 @@
 /** The server's state directory: what lies in it, and that nobody else can read it. */
 import { access, chmod, constants, mkdir, open, readFile, readdir, rename, stat } from 'node:fs/promises';
+import { renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WarrenError } from '../shared/errors.ts';
 import type { KeyFile } from './keys/first-key.ts';
@@ -48,6 +49,16 @@ async function closeToOthers(path: string): Promise<string | undefined> {
 }
 
 /** Writes the old content or the new one, never a part, whenever the machine stops. */
+/**
+ * Replaces the CA's copy without a moment in between, for the server goes on with the new CA in the same turn. The store
+ * holds the original, so the disk may take its time.
+ */
+export function replaceCaFile(path: string, pem: string): void {
+  writeFileSync(`${path}.new`, pem, { mode: 0o644 });
+  renameSync(`${path}.new`, path);
+}
+
+/** Replaces the file whole; it is on the disk when this resolves. */
 export async function writeStateFile(path: string, content: string, mode = 0o600): Promise<void> {
   const draft = `${path}.new`;
   const file = await open(draft, 'w', mode);

@@ -1,5 +1,6 @@
 /** Issues a host's client certificate and puts it on record, in the transaction that grants it. */
-import type { Authority, HostCertificate } from '../pki/authority.ts';
+import type { Authority } from '../pki/authority.ts';
+import type { HostCertificate } from '../pki/signer.ts';
 import type { HostId } from '../../shared/names.ts';
 import { insertCertificate, limitCertificates } from '../store/certificates.ts';
 import type { Tx } from '../store/open.ts';

@@ -11,7 +11,8 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import { Secret } from '../../shared/secret.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import { endpointFields } from '../hosts/endpoints.ts';
-import type { Authority, HostCertificate } from '../pki/authority.ts';
+import type { Authority } from '../pki/authority.ts';
+import type { HostCertificate } from '../pki/signer.ts';
 import {
   type StoredHost,
   findHostByIdentity,

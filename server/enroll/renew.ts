@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import type { renewCertificate as renewOp } from '../../shared/api/enroll.ts';
 import { WarrenError } from '../../shared/errors.ts';
-import type { Authority, HostCertificate } from '../pki/authority.ts';
+import type { Authority } from '../pki/authority.ts';
+import type { HostCertificate } from '../pki/signer.ts';
 import { type StoredHost, findHostByIdentity, updateHost } from '../store/hosts.ts';
 import type { Tx } from '../store/open.ts';
 import { issueCertificate } from './certificates.ts';

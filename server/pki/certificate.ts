@@ -54,6 +54,13 @@ export function spkiOf(key: KeyObject): Buffer {
   return key.export({ type: 'spki', format: 'der' });
 }
 
+/** 126 random bits: never negative and never with a leading zero byte, which some parsers refuse. */
+export function newSerial(random: (bytes: number) => Buffer): string {
+  const bytes = random(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
+  return bytes.toString('hex');
+}
+
 /** ecdsa-with-SHA256, without parameters (RFC 5758 section 3.2). */
 const signatureAlgorithm = (): Node => sequence([oid('1.2.840.10045.4.3.2')]);
 

@@ -5,15 +5,23 @@
  */
 import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto';
 import { WarrenError } from '../../shared/errors.ts';
+import { readFormers } from './succession.ts';
 
 export interface Keyring {
   readonly caPem: string;
   readonly caKeyPem: string;
   readonly serverKeyPem: string;
+  /** CAs that this one succeeded, each behind the proof of it; empty where it is the first or they are retired. */
+  readonly formerPem: string;
 }
 
 /** Names in the store. */
-export const keyringNames = { caPem: 'ca.crt', caKeyPem: 'ca.key', serverKeyPem: 'server.key' } as const;
+export const keyringNames = {
+  caPem: 'ca.crt',
+  caKeyPem: 'ca.key',
+  serverKeyPem: 'server.key',
+  formerPem: 'ca.former',
+} as const;
 
 /** What keeps secrets by name; `save` keeps all of them or none. */
 export interface KeyringStore {
@@ -32,16 +40,19 @@ export async function loadOrCreateKeys(store: KeyringStore, create: () => Keyrin
     return keyring;
   }
   if (caPem === undefined || caKeyPem === undefined || serverKeyPem === undefined) throw corrupt();
-  const keyring = { caPem, caKeyPem, serverKeyPem };
+  const formerPem = (await store.load(keyringNames.formerPem)) ?? '';
+  const keyring = { caPem, caKeyPem, serverKeyPem, formerPem };
   checkKeys(keyring);
   return keyring;
 }
 
-function partsOf(keyring: Keyring): [string, string][] {
+/** By their names in the store. */
+export function partsOf(keyring: Keyring): [string, string][] {
   return [
     [keyringNames.caPem, keyring.caPem],
     [keyringNames.caKeyPem, keyring.caKeyPem],
     [keyringNames.serverKeyPem, keyring.serverKeyPem],
+    [keyringNames.formerPem, keyring.formerPem],
   ];
 }
 
@@ -49,6 +60,7 @@ function checkKeys(keyring: Keyring): void {
   try {
     const ca = new X509Certificate(keyring.caPem);
     createPublicKey(keyring.serverKeyPem);
+    readFormers(keyring.formerPem);
     if (!ca.ca || !ca.checkPrivateKey(createPrivateKey(keyring.caKeyPem))) throw new Error('they do not match');
   } catch (cause) {
     throw corrupt(cause);

@@ -6,7 +6,7 @@ import { isAddress } from '../../shared/net/address.ts';
 import { tlsOptions } from './tls.ts';
 import type { ServerConfig } from '../config.ts';
 import type { Deps } from '../deps.ts';
-import { type ServerCredentials, type ServerNames, serverCertificateLifetime } from './authority.ts';
+import { type ServerCredentials, type ServerNames, serverCertificateLifetime } from './signer.ts';
 
 /** What people and programs may call the server by. Agents look at the CA and the URI name only. */
 export function serverNames({ url, listen }: Pick<ServerConfig, 'url' | 'listen'>): ServerNames {
@@ -21,7 +21,10 @@ export function serverNames({ url, listen }: Pick<ServerConfig, 'url' | 'listen'
 
 const checkEveryMs = 3_600_000;
 
-/** Puts a new certificate for the same key in place after two thirds of the old one's life. Answers how to stop. */
+/**
+ * Puts a new certificate for the same key in place after two thirds of the old one's life, and when the CA is another one.
+ * Answers how to stop.
+ */
 export function keepCredentialsFresh(
   deps: Pick<Deps, 'authority' | 'clock' | 'log'>,
   names: ServerNames,
@@ -30,8 +33,7 @@ export function keepCredentialsFresh(
   everyMs = checkEveryMs,
 ): () => void {
   let { expiresAt } = first;
-  const timer = setInterval(() => {
-    if (deps.clock.now() < expiresAt - serverCertificateLifetime / 3) return;
+  const renew = (): void => {
     try {
       const fresh = deps.authority.serverCredentials(names);
       server.setSecureContext(tlsOptions(deps, fresh));
@@ -40,7 +42,14 @@ export function keepCredentialsFresh(
     } catch (error) {
       deps.log.error({ err: error }, 'server certificate not renewed, trying again in an hour');
     }
+  };
+  const timer = setInterval(() => {
+    if (deps.clock.now() >= expiresAt - serverCertificateLifetime / 3) renew();
   }, everyMs);
   timer.unref();
+  deps.authority.onChange(() => {
+    expiresAt = 0;
+    renew();
+  });
   return () => clearInterval(timer);
 }

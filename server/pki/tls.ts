@@ -1,11 +1,11 @@
 /** The TLS side of the one listener, for people with and agents with certificates. */
-import { randomBytes } from 'node:crypto';
+import { hkdfSync, randomBytes } from 'node:crypto';
 import type { ServerOptions } from 'node:https';
 import type { Deps } from '../deps.ts';
-import type { ServerCredentials } from './authority.ts';
+import type { ServerCredentials } from './signer.ts';
 
-/** The same for the life of the process, so that renewing the certificate does not end the sessions. */
-const ticketKeys = randomBytes(48);
+/** The same for the life of the process and of the CA, so that renewing the certificate does not end the sessions. */
+const ticketSecret = randomBytes(32);
 
 /**
  * Client certificates are asked for and looked at by `auth.ts`, not demanded: people come without one, and who is refused
@@ -15,11 +15,11 @@ export function tlsOptions({ authority }: Pick<Deps, 'authority'>, credentials: 
   return {
     key: credentials.key,
     cert: credentials.cert,
-    ca: [authority.caPem],
+    ca: [authority.caPem, ...authority.formers.map(({ pem }) => pem)],
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',
-    ticketKeys,
+    ticketKeys: Buffer.from(hkdfSync('sha256', ticketSecret, authority.caPin, 'warren tickets', 48)),
     sessionTimeout: 24 * 3600,
   };
 }

@@ -1,6 +1,7 @@
 /** Every route of the server, one file per noun as in `shared/api/`. A route parses nothing and decides little: it calls. */
 import type { Route } from '../http/handler.ts';
 import { auditRoutes } from './audit.ts';
+import { caRoutes } from './ca.ts';
 import { distRoutes } from './dist.ts';
 import { enrollRoutes } from './enroll.ts';
 import { feedRoutes } from './feed.ts';
@@ -18,6 +19,7 @@ import { workloadRoutes } from './workloads.ts';
 
 export const routes: readonly Route[] = [
   ...auditRoutes,
+  ...caRoutes,
   ...distRoutes,
   ...enrollRoutes,
   ...feedRoutes,

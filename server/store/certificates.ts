@@ -1,5 +1,5 @@
 /** Client certificates the server issued; what counts is this row and the host's state, not the certificate alone. */
-import type { HostId } from '../../shared/names.ts';
+import type { HostId, HostName } from '../../shared/names.ts';
 import type { Db } from './schema.ts';
 import type { Tx } from './transact.ts';
 
@@ -65,6 +65,33 @@ export async function limitCertificates(tx: Tx, hostId: HostId, at: number): Pro
     .where('host_id', '=', hostId)
     .where((eb) => eb.or([eb('revoked_at', 'is', null), eb('revoked_at', '>', at)]))
     .execute();
+}
+
+/** Names of active hosts whose newest valid certificate begins at `until` (ms) or earlier. */
+export async function findHostsBehind(db: Db, until: number, now: number): Promise<HostName[]> {
+  const rows = await db
+    .selectFrom('certificate')
+    .innerJoin('host', 'host.id', 'certificate.host_id')
+    .select('host.name')
+    .where('host.state', '=', 'active')
+    .where('certificate.not_after', '>', now)
+    .where((eb) => eb.or([eb('certificate.revoked_at', 'is', null), eb('certificate.revoked_at', '>', now)]))
+    .groupBy('host.id')
+    .having(({ fn }) => fn.max('certificate.not_before'), '<=', until)
+    .orderBy('host.name')
+    .execute();
+  return rows.map(({ name }) => name);
+}
+
+/** Revokes what begins at `until` (ms) or earlier, of every host; answers how many. */
+export async function revokeIssuedUntil(tx: Tx, until: number): Promise<number> {
+  const { numUpdatedRows } = await tx.db
+    .updateTable('certificate')
+    .set({ revoked_at: tx.now })
+    .where('not_before', '<=', until)
+    .where((eb) => eb.or([eb('revoked_at', 'is', null), eb('revoked_at', '>', tx.now)]))
+    .executeTakeFirst();
+  return Number(numUpdatedRows);
 }
 
 /** Forgets certificates that ended before `before` (ms); they are of no use even for renewal. */

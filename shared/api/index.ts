@@ -1,5 +1,6 @@
 /** Every operation of the API in one list; the server serves all of them and a test walks them. */
 import * as audit from './audit.ts';
+import * as ca from './ca.ts';
 import * as enroll from './enroll.ts';
 import * as feed from './feed.ts';
 import * as hosts from './hosts.ts';
@@ -17,6 +18,7 @@ import * as workloads from './workloads.ts';
 
 const modules = [
   audit,
+  ca,
   enroll,
   feed,
   hosts,

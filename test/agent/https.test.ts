@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadSettings } from '../../agent/config.ts';
 import { enroll } from '../../agent/enroll.ts';
-import { fetchPinnedCa } from '../../agent/https.ts';
 import { openState } from '../../agent/state.ts';
+import { fetchPinnedCa, keepCa } from '../../agent/server-ca.ts';
 import { createLink } from '../../agent/transport.ts';
 import { showMesh } from '../../shared/api/status.ts';
 import { createToken } from '../../shared/api/tokens.ts';
@@ -43,7 +43,7 @@ after(async () => {
 });
 
 test('the CA is believed by its pin, and no other is', async () => {
-  assert.match(await fetchPinnedCa(url, pin), /^-----BEGIN CERTIFICATE-----/);
+  assert.match((await fetchPinnedCa(url, pin)).pem, /^-----BEGIN CERTIFICATE-----/);
   await assert.rejects(fetchPinnedCa(url, `${'A'.repeat(43)}=`), codeIs('server-untrusted'));
   await assert.rejects(fetchPinnedCa('https://127.0.0.1:1', pin), codeIs('unreachable'));
 });
@@ -59,7 +59,11 @@ test('a host that joins again with its keys is the same host, and a used token e
 
 test('the feed brings standing and map, and leaving ends it all', async () => {
   const { state } = await join1(await newToken(), 'feeder');
-  const link = createLink(url, () => state.readCredentials());
+  const link = createLink(
+    url,
+    () => state.readCredentials(),
+    (pem) => keepCa(state, pem),
+  );
   const stop = new AbortController();
   const kinds: string[] = [];
   const ended = link.openFeed(

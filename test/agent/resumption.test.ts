@@ -9,6 +9,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { loadSettings } from '../../agent/config.ts';
 import { enroll } from '../../agent/enroll.ts';
 import { type State, openState } from '../../agent/state.ts';
+import { keepCa } from '../../agent/server-ca.ts';
 import { type ServerLink, createLink } from '../../agent/transport.ts';
 import { createToken } from '../../shared/api/tokens.ts';
 import { parseToken } from '../../shared/token.ts';
@@ -49,7 +50,11 @@ before(async () => {
 beforeEach(async () => {
   isReused = [];
   const serverUrl = (await state.readHost())?.serverUrl ?? '';
-  link = createLink(serverUrl, () => state.readCredentials());
+  link = createLink(
+    serverUrl,
+    () => state.readCredentials(),
+    (pem) => keepCa(state, pem),
+  );
 });
 after(async () => {
   unsubscribe('http.client.response.finish', look);

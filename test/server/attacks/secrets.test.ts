@@ -99,6 +99,8 @@ test('every mutation leaves an audit entry that says who did it to what; no secr
   await mutate('host.remove', `/api/v1/hosts/${String(other['id'])}`, {});
   await mutate('host.leave', '/agent/v1/leave', { identity }, `host:${id}`);
   await mutate('token.revoke', `/api/v1/tokens/${parsed.id}`, {});
+  await mutate('ca.rotate', '/api/v1/ca/rotate', {});
+  await mutate('ca.retire', '/api/v1/ca/retire', { body: { isForced: true } });
   await mutate('key.revoke', `/api/v1/keys/${String(key['id'])}`, {});
   const all = operations.filter(({ method, id: op }) => method !== 'GET' && !notMutations.has(op)).map((op) => op.id);
   assert.deepEqual([...mutated].sort(), all.sort(), 'every mutation of the API was walked');

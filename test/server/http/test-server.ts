@@ -115,7 +115,7 @@ async function enrollHost(ask: TestServer['ask'], tokenText: string): Promise<Te
   return { id: answer.json['hostId'] as HostId, name, identity, privateKey, publicKey };
 }
 
-function send({ server, ca }: Pick<TestServer, 'server' | 'ca'>, path: string, ask: Ask): Promise<IncomingMessage> {
+function send({ server }: Pick<TestServer, 'server'>, path: string, ask: Ask): Promise<IncomingMessage> {
   const headers: Record<string, string> = {};
   const text = ask.text ?? (ask.body === undefined ? undefined : JSON.stringify(ask.body));
   if (text !== undefined) headers['content-type'] = 'application/json';
@@ -127,7 +127,7 @@ function send({ server, ca }: Pick<TestServer, 'server' | 'ca'>, path: string, a
         port: server.port,
         path,
         method: ask.method ?? 'GET',
-        ca,
+        ca: server.deps.authority.caPem,
         agent: false,
         ...ask.identity,
         headers: { ...headers, ...ask.headers },

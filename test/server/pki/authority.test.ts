@@ -3,7 +3,8 @@ import { X509Certificate, generateKeyPairSync, randomBytes } from 'node:crypto';
 import test from 'node:test';
 import fc from 'fast-check';
 import type { HostId } from '../../../shared/names.ts';
-import { loadOrCreateAuthority, serverUri } from '../../../server/pki/authority.ts';
+import { loadOrCreateAuthority } from '../../../server/pki/authority.ts';
+import { serverUri } from '../../../server/pki/signer.ts';
 import { buildCsr } from './csr-builder.ts';
 import { createMemoryKeys } from './memory-keys.ts';
 
