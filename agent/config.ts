@@ -16,6 +16,7 @@ import {
 } from '../shared/names.ts';
 import { listenPortSchema } from '../shared/api/report.ts';
 import { isMissing } from './durable.ts';
+import { type ListenAt, readListenAt } from './fallback/listen-at.ts';
 import { type PortRange, defaultPorts, readPorts } from './relay/ports.ts';
 
 export interface AgentSettings {
@@ -49,6 +50,8 @@ export interface AgentSettings {
   readonly wireguardGo: string | undefined;
   /** Where pairs of hosts send to while this host is a relay. */
   readonly relayPorts: PortRange;
+  /** Where this host, as a relay, takes in hosts that no UDP packet reaches; undefined: it does not. */
+  readonly relayTls: ListenAt | undefined;
   /** Where the operator's hooks are. */
   readonly hooksDir: string;
   /** True when systemd waits to be told that the agent is up (Type=notify). */
@@ -89,6 +92,13 @@ const relayPortsSchema = z
     error: 'give 2 to 8192 ports between 1024 and 65535, the lower one first',
   });
 
+/** An address of this host, or all of them. */
+const relayTlsSchema = z
+  .string()
+  .max(64)
+  .transform((text) => (text === 'off' ? text : readListenAt(text)))
+  .refine((at) => at !== undefined, { error: "write it like 0.0.0.0:443 or [::]:443, or 'off'" });
+
 const keySchemas = {
   instance: instanceNameSchema,
   stateDir: pathSchema,
@@ -109,6 +119,7 @@ const keySchemas = {
   dockerNetwork: networkNameSchema,
   pluginSocket: offOrPathSchema,
   relayPorts: relayPortsSchema,
+  relayTls: relayTlsSchema,
   hooksDir: pathSchema,
 } as const;
 type Key = keyof typeof keySchemas;
@@ -132,6 +143,7 @@ const variables: Readonly<Record<Key, string>> = {
   dockerNetwork: 'WARREN_DOCKER_NETWORK',
   pluginSocket: 'WARREN_PLUGIN_SOCKET',
   relayPorts: 'WARREN_RELAY_PORTS',
+  relayTls: 'WARREN_RELAY_TLS',
   hooksDir: 'WARREN_HOOKS_DIR',
 };
 
@@ -183,6 +195,7 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
     relayPorts: values.relayPorts ?? defaultPorts,
+    relayTls: values.relayTls === 'off' ? undefined : values.relayTls,
     hooksDir: values.hooksDir ?? `/etc/warren/${instance}.hooks`,
   };
 }

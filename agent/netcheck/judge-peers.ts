@@ -28,11 +28,15 @@ export function judgeRelays({ hosts, peers, isRelay, outside, ground }: NetFacts
     const says =
       path === 'relay'
         ? `reached only by ${via ?? 'another relay'}${rtt}, so it is none for this host`
-        : isGone
-          ? 'gone'
-          : 'not reached';
+        : path === 'tls'
+          ? `reached only over TLS${rtt}, because UDP does not get through`
+          : isGone
+            ? 'gone'
+            : 'not reached';
     const todo = whyNotDirect ?? 'see that its agent runs and its UDP ports are open';
-    return isOneReached || isGone ? warn('relay', { subject, says, todo }) : fail('relay', { subject, says, todo });
+    return isOneReached || isGone || path === 'tls'
+      ? warn('relay', { subject, says, todo })
+      : fail('relay', { subject, says, todo });
   });
 }
 
@@ -43,8 +47,9 @@ export function judgePeers({ peers }: NetFacts): Check {
   const others = there.filter((peer) => !isDirect(peer));
   const near = direct.filter(({ path }) => path === 'lan').length;
   const relayed = others.filter(({ path }) => path === 'relay').length;
-  const lost = others.length - relayed;
-  const says = `${near} by an own network, ${direct.length - near} direct, ${relayed} by relay, ${lost} not reached`;
+  const overTls = others.filter(({ path }) => path === 'tls').length;
+  const lost = others.length - relayed - overTls;
+  const says = `${near} by an own network, ${direct.length - near} direct, ${relayed} by relay${overTls > 0 ? `, ${overTls} over TLS` : ''}, ${lost} not reached`;
   if (others.length === 0) return ok('peers', { says });
   const names = others.slice(0, 5).map(({ name }) => name);
   const todo = `warren status says why not direct: ${names.join(', ')}${others.length > names.length ? ', …' : ''}`;

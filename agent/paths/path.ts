@@ -2,9 +2,12 @@
 import type { HostName } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 
-/** Over an own network, over other networks, through a relay. The order is the order of preference. */
-export const pathKinds = ['lan', 'direct', 'relay'] as const;
+/** Over an own network, over other networks, through a relay, through a relay by TLS. The order is the order of preference. */
+export const pathKinds = ['lan', 'direct', 'relay', 'tls'] as const;
 export type PathKind = (typeof pathKinds)[number];
+
+/** Ways that others carry: a better one is looked for as long as one of them is the best. */
+export const isCarried = (kind: PathKind): boolean => kind === 'relay' || kind === 'tls';
 
 export interface Candidate {
   readonly endpoint: Endpoint;
@@ -44,7 +47,7 @@ export const newPath = (candidate: Candidate, isHeard: boolean): Path => ({
 });
 
 /** As many questions in a row go unanswered on a way that works once in a million times at 1 % of loss. */
-const deadMisses = { lan: 3, direct: 3, relay: 2 };
+const deadMisses = { lan: 3, direct: 3, relay: 2, tls: 3 };
 
 export interface Rhythm {
   /** Between two questions at a direct way that works. */
@@ -61,6 +64,8 @@ const laterMs = [
   { asks: 75, ms: 10_000 },
   { asks: Infinity, ms: 60_000 },
 ];
+/** A host that sends over TLS gains the most by anything better, and a network that blocks UDP may stop to at any time. */
+const longestOverTlsMs = 10_000;
 /** How often ways are asked that are not needed, to see which is the best. */
 const comparisons = 3;
 
@@ -86,14 +91,15 @@ export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): n
   const last = Math.max(path.askedAt ?? -Infinity, path.provenAt ?? -Infinity);
   if (path === best) {
     if (path.misses > 0) return path.askedAt ?? 0;
-    return last + (path.kind === 'relay' ? relayedMs : rhythm.settledMs);
+    return last + (isCarried(path.kind) ? relayedMs : rhythm.settledMs);
   }
-  if (best !== undefined && best.kind !== 'relay') {
-    // What is not needed is left alone once it is known how good it is.
-    if (path.asks >= comparisons || path.kind === 'relay') return Infinity;
+  // What is not needed is left alone once it is known how good it is.
+  if (best !== undefined && !isCarried(best.kind)) {
+    if (path.asks >= comparisons || isCarried(path.kind)) return Infinity;
   }
+  if (best?.kind === 'relay' && path.kind === 'tls' && path.asks >= comparisons) return Infinity;
   const gap = seekingMs[path.asks] ?? laterMs.find(({ asks }) => path.asks < asks)?.ms ?? 0;
-  return (path.askedAt ?? -Infinity) + gap;
+  return (path.askedAt ?? -Infinity) + (best?.kind === 'tls' ? Math.min(gap, longestOverTlsMs) : gap);
 }
 
 const rank = (path: Path): number => pathKinds.indexOf(path.kind);

@@ -4,7 +4,6 @@
  */
 import type { Logger } from 'pino';
 import type { Clock, Timer } from '../clock.ts';
-import type { HostName } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { HostRecord } from '../../shared/network-map.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
@@ -19,13 +18,13 @@ import { createSizes } from './mtu.ts';
 import type { Candidate, Path } from './path.ts';
 import { relayAt } from './relay-port.ts';
 import { startReflector } from './reflector.ts';
-import { createTracker } from './tracker.ts';
+import { type Carrier, createTracker } from './tracker.ts';
 
 export interface PathRoom {
   /** Whom to find ways to, and by which endpoints. `watched`: whose end must be noticed soon. */
   setPeers({ peers, mtu }: Pick<Desired, 'peers' | 'mtu'>, watched: ReadonlySet<PublicKey>): void;
-  /** A relay offers a way to the peer; without a candidate it takes its offer back. */
-  setRelayed(peer: PublicKey, via: HostName, endpoint: Endpoint | undefined): void;
+  /** A relay offers a way to the peer; without an endpoint it takes its offer back. */
+  setCarried(peer: PublicKey, by: Carrier, endpoint: Endpoint | undefined): void;
   /** An address or route of this host changed: every way may be another now. */
   stir(): void;
   /** For the planner. `wireguard`: the last look at it. */
@@ -89,6 +88,7 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
   let timer: Timer | undefined;
   let isStopped = false;
   const describe = (peer: PublicKey, endpoint: Endpoint): Candidate => {
+    if (isLoopback(endpoint)) return { endpoint, kind: 'tls' };
     const hosts = options.hosts();
     const host = hosts.find(({ publicKey }) => publicKey === peer);
     const relays = hosts.filter(({ isRelay }) => isRelay);
@@ -194,9 +194,8 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       for (const key of wanted.keys()) tracker.setInUse(key, seen?.peers.get(key)?.endpoint);
       schedule();
     },
-    setRelayed: (peer, via, endpoint) => {
-      const candidate = endpoint === undefined ? undefined : { endpoint, kind: 'relay' as const, via };
-      tracker.setRelayed(peer, via, candidate, clock.now());
+    setCarried: (peer, by, endpoint) => {
+      tracker.setCarried(peer, by, endpoint, clock.now());
       look(peer);
       schedule();
     },
@@ -235,6 +234,9 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     },
   };
 }
+
+/** The way to a relay by TLS begins on this host itself; an agent that starts may find its tunnels at one. */
+const isLoopback = (endpoint: Endpoint): boolean => endpoint.startsWith('127.');
 
 const candidatesOf = ({ candidates, nearCount }: DesiredPeer): Candidate[] =>
   candidates.map((endpoint, i) => ({ endpoint, kind: i < nearCount ? 'lan' : 'direct' }));

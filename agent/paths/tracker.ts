@@ -2,9 +2,20 @@
  * The ways to every peer: which are known, which of them to ask now, which is the best that works. Pure but for its own
  * memory: the caller owns the clock, the transactions and the packets.
  */
+import type { HostName } from '../../shared/names.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
-import { type Candidate, type Path, type Rhythm, answerDueAt, bestPath, isSilent, newPath, nextAskAt } from './path.ts';
+import {
+  type Candidate,
+  type Path,
+  type Rhythm,
+  answerDueAt,
+  bestPath,
+  isCarried,
+  isSilent,
+  newPath,
+  nextAskAt,
+} from './path.ts';
 
 export interface Question {
   readonly peer: PublicKey;
@@ -26,8 +37,8 @@ export interface Tracker {
   setPeers(peers: ReadonlyMap<PublicKey, readonly Candidate[]>, now: number): void;
   /** What WireGuard has now. */
   setInUse(peer: PublicKey, endpoint: Endpoint | undefined): void;
-  /** A way more, that a relay offers; `undefined` as candidate takes the relay's away. */
-  setRelayed(peer: PublicKey, via: string, candidate: Candidate | undefined, now: number): void;
+  /** A way more, that a relay offers; `undefined` as endpoint takes the relay's of that kind away. */
+  setCarried(peer: PublicKey, by: Carrier, endpoint: Endpoint | undefined, now: number): void;
   /** Ask at all ways again as if they were new: an own address changed, or the peer is looking for one. */
   stir(peer: PublicKey | undefined, now: number): void;
   /** Takes note of a signed question and where it came from. True where that way was not known. */
@@ -46,6 +57,12 @@ export interface Tracker {
   choice(peer: PublicKey, now: number): Choice | undefined;
   /** When `ask` has something to do next. */
   nextAt(now: number): number;
+}
+
+/** Through whom, and how. */
+export interface Carrier {
+  readonly kind: 'relay' | 'tls';
+  readonly via: HostName;
 }
 
 interface PeerPaths {
@@ -122,15 +139,15 @@ export function createTracker(
       // Also one that a newer record does not name: what is not known here, nobody moves the tunnel away from.
       if (!isKnown) addHeard(peer.paths, describe(key, endpoint));
     },
-    setRelayed: (key, via, candidate, now) => {
+    setCarried: (key, { kind, via }, endpoint, now) => {
       const peer = peers.get(key);
       if (peer === undefined) return;
       for (const path of peer.paths.values()) {
-        if (path.kind === 'relay' && path.via === via && path.endpoint !== candidate?.endpoint)
-          peer.paths.delete(path.endpoint);
+        if (path.kind === kind && path.via === via && path.endpoint !== endpoint) peer.paths.delete(path.endpoint);
       }
-      if (candidate !== undefined && peer.paths.get(candidate.endpoint)?.kind !== 'relay')
-        peer.paths.set(candidate.endpoint, newPath(candidate, false));
+      const known = endpoint === undefined ? undefined : peer.paths.get(endpoint);
+      if (endpoint !== undefined && (known?.kind !== kind || known.via !== via))
+        peer.paths.set(endpoint, newPath({ endpoint, kind, via }, false));
       peer.nextAt = Math.min(peer.nextAt, now);
     },
     stir: (key, now) => {
@@ -141,8 +158,8 @@ export function createTracker(
       if (peer === undefined) return false;
       const isNew = !peer.paths.has(from);
       if (isNew) addHeard(peer.paths, describe(key, from));
-      const isRelayed = (bestOf(peer, now)?.kind ?? 'relay') === 'relay';
-      if (isSeeking && isRelayed && now - peer.stirredAt >= stirAgainMs) stirOne(peer, now);
+      if (isSeeking && isCarried(bestOf(peer, now)?.kind ?? 'relay') && now - peer.stirredAt >= stirAgainMs)
+        stirOne(peer, now);
       return isNew;
     },
     ask: (now, most, newTransaction) => {
@@ -152,7 +169,7 @@ export function createTracker(
         if (peer.nextAt > now) continue;
         giveUp(peer, now);
         const best = bestOf(peer, now);
-        const isSeeking = best === undefined || best.kind === 'relay';
+        const isSeeking = best === undefined || isCarried(best.kind);
         for (const path of peer.paths.values()) {
           if (path.question !== undefined || nextAskAt(path, best, rhythm(key)) > now) continue;
           const transaction = newTransaction();
@@ -214,7 +231,7 @@ const newPeer = (key: PublicKey, now: number): PeerPaths => ({
 function replaceNamed(paths: Map<Endpoint, Path>, candidates: readonly Candidate[]): boolean {
   const wanted = new Map(candidates.map((candidate) => [candidate.endpoint, candidate]));
   for (const path of paths.values()) {
-    if (path.kind !== 'relay' && !path.isHeard && !wanted.has(path.endpoint)) paths.delete(path.endpoint);
+    if (!isCarried(path.kind) && !path.isHeard && !wanted.has(path.endpoint)) paths.delete(path.endpoint);
   }
   let isNew = false;
   for (const candidate of candidates) {

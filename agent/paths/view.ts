@@ -5,8 +5,9 @@ import type { Endpoint } from '../../shared/net/endpoint.ts';
 import { timeOf } from '../clock.ts';
 import type { Path } from './path.ts';
 
-/** `none`: no packet came from the peer; `lan`: over an own network; `relay`: as ciphertext through the host `via`. */
-export const pathKindSchema = z.enum(['none', 'lan', 'direct', 'relay']);
+/** `none`: no packet came from the peer; `lan`: over an own network; `relay`: as ciphertext through the host `via`;
+ * `tls`: the same within TLS, where UDP is blocked. */
+export const pathKindSchema = z.enum(['none', 'lan', 'direct', 'relay', 'tls']);
 
 export const pathViewSchema = z.strictObject({
   path: pathKindSchema,

@@ -2,7 +2,7 @@
 import type { Nat } from '../../shared/network-map.ts';
 import { type Endpoint, splitEndpoint } from '../../shared/net/endpoint.ts';
 import { timeOf } from '../clock.ts';
-import type { Path } from './path.ts';
+import { type Path, isCarried } from './path.ts';
 import type { PathView } from './view.ts';
 
 /** This host, as far as it matters to any peer. */
@@ -44,7 +44,7 @@ export function whyNotDirect(facts: WhyFacts): string | null {
   if ((path === 'lan' || path === 'direct') && !facts.isDead) return null;
   if (!own.canAsk)
     return 'this host cannot ask for ways: its nftables table or its UDP socket is missing; see the failures below';
-  const ways = facts.ways.filter(({ kind }) => kind !== 'relay');
+  const ways = facts.ways.filter(({ kind }) => !isCarried(kind));
   const working = ways.find(
     ({ provenAt, misses }) => provenAt !== undefined && misses === 0 && now - provenAt < freshMs,
   );

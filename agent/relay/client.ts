@@ -9,7 +9,7 @@ import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { newTransaction } from '../paths/exchange.ts';
 import type { PathRoom } from '../paths/room.ts';
-import type { Path } from '../paths/path.ts';
+import { type Path, isCarried } from '../paths/path.ts';
 import { relayAt } from '../paths/relay-port.ts';
 import type { Channel } from '../probe/channel.ts';
 import { senderOf } from '../probe/wire.ts';
@@ -21,7 +21,7 @@ export interface RelayClientOptions {
   readonly channel: Channel;
   /** Its key may be replaced. */
   readonly self: () => PublicKey;
-  readonly paths: Pick<PathRoom, 'best' | 'path' | 'setRelayed'>;
+  readonly paths: Pick<PathRoom, 'best' | 'path' | 'setCarried'>;
 }
 
 export interface RelayClient {
@@ -50,7 +50,7 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
 
   const direct = (path: Path | undefined, host: HostRecord): Path | undefined =>
     path === undefined ||
-    path.kind === 'relay' ||
+    isCarried(path.kind) ||
     relayAt(
       path.endpoint,
       host,
@@ -84,7 +84,7 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
     for (const [key, { peer, via, endpoint }] of offered) {
       if (routes.get(key)?.endpoint === endpoint) continue;
       offered.delete(key);
-      paths.setRelayed(peer, via, undefined);
+      paths.setCarried(peer, { kind: 'relay', via }, undefined);
     }
     for (const [key, { peer, relay, endpoint }] of routes) {
       const [one, other] = [known.get(peer)?.host, known.get(relay)?.host];
@@ -92,7 +92,7 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
       // The room may have forgotten the peer in between, or have heard from it there before.
       if (offered.has(key) && paths.path(one.publicKey, endpoint)?.kind === 'relay') continue;
       offered.set(key, { peer: one.publicKey, via: other.name, endpoint });
-      paths.setRelayed(one.publicKey, other.name, endpoint);
+      paths.setCarried(one.publicKey, { kind: 'relay', via: other.name }, endpoint);
     }
   };
   const turn = (): void => {

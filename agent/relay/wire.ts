@@ -26,6 +26,8 @@ export const relayKinds = {
   echo: 21,
   /** Port to host: what comes from you is forwarded, once `isThrough`. */
   ready: 22,
+  /** Relay to host, from WireGuard's port: this partner sends to you over TLS, come there. */
+  knock: 23,
 } as const;
 
 /** Those that leave from the pair's port and not from WireGuard's. */

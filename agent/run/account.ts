@@ -21,7 +21,7 @@ export function createAccount(
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
   rooms: ReadonlyArray<{ faults(): readonly Fault[] }>,
   docker: Pick<Docker, 'wishes'>,
-  outside: () => Outside,
+  outside: () => Outside & Pick<ReportBody, 'tlsPort'>,
 ): Account {
   const { membership, subnetEnv, clock, attachments, workloads, ground } = context;
   let ownFailures: Failure[] = [];
@@ -48,7 +48,7 @@ function describeReport(
   context: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
   docker: Pick<Docker, 'wishes'>,
-  own: Pick<Account, 'failures' | 'attachments'> & { outside: () => Outside },
+  own: Pick<Account, 'failures' | 'attachments'> & { outside: () => Outside & Pick<ReportBody, 'tlsPort'> },
 ): ReportBody {
   const { membership, host, selfId, settings, backend, workloads } = context;
   const { observed, applied } = reconciler.reached();

@@ -8,7 +8,7 @@ import { standIns, startWatch } from './watch.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
-import type { Path } from '../paths/path.ts';
+import { type Path, isCarried } from '../paths/path.ts';
 import { type Endpoint, makeEndpoint } from '../../shared/net/endpoint.ts';
 import type { Context } from './context.ts';
 
@@ -70,7 +70,7 @@ export function startPaths(
         });
   const outside = (): Outside => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] };
   const isAnswered = (): boolean => {
-    const isDirect = (key: PublicKey): boolean => (room?.best(key)?.kind ?? 'relay') !== 'relay';
+    const isDirect = (key: PublicKey): boolean => !isCarried(room?.best(key)?.kind ?? 'relay');
     const { membership, selfId } = context;
     return (membership.map()?.hosts ?? []).some(({ id, publicKey }) => id !== selfId && isDirect(publicKey));
   };

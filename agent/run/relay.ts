@@ -1,5 +1,6 @@
 /** Relays as a part of the running agent: this host as one, where the map says so, and as a client of others. */
 import type { Fault } from '../failures.ts';
+import { isCarried } from '../paths/path.ts';
 import { type RelayClient, startRelayClient } from '../relay/client.ts';
 import { createRelayKernel } from '../relay/kernel.ts';
 import { ownAddressTo } from '../relay/own-address.ts';
@@ -34,7 +35,7 @@ export function startRelaying(context: Context, { room }: Pick<Paths, 'room'>): 
     listenPort: () => settings().listenPort,
     whereIs: (host) => {
       const best = room.best(host);
-      return best?.kind === 'relay' ? undefined : best?.endpoint;
+      return best === undefined || isCarried(best.kind) ? undefined : best.endpoint;
     },
   });
   const client: RelayClient = startRelayClient({ clock, channel, self: () => settings().publicKey, paths: room });

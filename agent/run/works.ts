@@ -23,6 +23,7 @@ import { startNameRoom } from './names.ts';
 import { createNews } from './news.ts';
 import { startPasses } from './passes.ts';
 import { type Paths, startPaths } from './paths.ts';
+import { startFallbackRoom } from './fallback.ts';
 import { startRelaying } from './relay.ts';
 
 export interface Works {
@@ -43,6 +44,7 @@ export function startWorks(context: Context): Works {
   const rooms = { docker: () => docker, names: () => names, paths: () => paths, hooks: () => hooks };
   const reconciler: Reconciler = startPasses(context, rooms, () => {
     relaying.look();
+    fallback.stand();
     news.look();
   });
   const paths = startPaths(
@@ -51,6 +53,7 @@ export function startWorks(context: Context): Works {
     () => news.look(),
   );
   const relaying = startRelaying(context, paths);
+  const fallback = startFallbackRoom(context, paths, () => news.look());
   const hooks: Hooks = startHookRoom(context, reconciler, () => news.look());
   const docker: Docker = startDockerRoom(context, reconciler, () => {
     reconciler.wake();
@@ -67,13 +70,17 @@ export function startWorks(context: Context): Works {
     engine: () => docker.engine(),
   });
   const bridged = { faults: () => engineMembersOf(context, docker).faults };
-  const failing = [docker, bridged, plugin, names, relaying, context.dhcp, context.ports, hooks];
-  const account = createAccount(context, reconciler, failing, docker, () => paths.outside());
+  const failing = [docker, bridged, plugin, names, relaying, fallback, context.dhcp, context.ports, hooks];
+  const account = createAccount(context, reconciler, failing, docker, () => ({
+    ...paths.outside(),
+    ...fallback.told(),
+  }));
   const report = (): ReportBody | undefined =>
     stream.connection().kind === 'connected' ? account.report() : undefined;
   const news = createNews(report, (what) => reporter.changed(what));
   const wake = (): void => {
     relaying.stand();
+    fallback.stand();
     reconciler.wake();
   };
   const heard = listen(context, {
@@ -91,7 +98,10 @@ export function startWorks(context: Context): Works {
     await context.readSettings();
     reconciler.look();
   };
-  const onNewCertificate = (): void => stream.nudge();
+  const onNewCertificate = (): void => {
+    fallback.refresh();
+    stream.nudge();
+  };
   const renewal = startRenewal({ link, clock, log, state, name: host.name, onNewKey, onNewCertificate });
   const kernel = watchKernel(
     system,
@@ -114,6 +124,7 @@ export function startWorks(context: Context): Works {
     // After the last pass, which would have it listen again.
     names.stop();
     await relaying.stop();
+    fallback.stop();
     paths.stop();
     await membership.saved();
   };

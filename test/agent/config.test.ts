@@ -88,3 +88,16 @@ test("a relay's ports are a range that can be had, or the setting is refused wit
     assert.match(problem({ env: { WARREN_RELAY_PORTS: wrong } }), /WARREN_RELAY_PORTS: /, wrong);
   }
 });
+
+test('a relay takes hosts in over TLS where it is told to, and nowhere by default', () => {
+  const at = (given?: string) => loadSettings({ env: { WARREN_RELAY_TLS: given } }).relayTls;
+  assert.equal(at(), undefined);
+  assert.equal(at('off'), undefined);
+  assert.deepEqual(at('0.0.0.0:443'), { address: '0.0.0.0', port: 443 });
+  for (const wrong of ['443', 'relay.example:443', '0.0.0.0:0', 'on'])
+    assert.match(
+      problem({ env: { WARREN_RELAY_TLS: wrong } }),
+      /WARREN_RELAY_TLS: write it like 0\.0\.0\.0:443/,
+      wrong,
+    );
+});

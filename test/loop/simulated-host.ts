@@ -118,6 +118,7 @@ export class SimulatedHost {
       wireguardGo: undefined,
       pluginSocket: undefined,
       relayPorts: { first: 51_900, last: 52_923 },
+      relayTls: undefined,
       isDnsServed: false,
       hooksDir: '/nonexistent/hooks',
       resolvConfFile: '/nowhere/resolv.conf',

@@ -79,7 +79,7 @@ test('a peer that never answers is asked ever more seldom', () => {
 
 test('a direct way that falls silent gives way to the relay within 8 s, and one lost answer changes nothing', () => {
   const tracker = started(candidate(wan));
-  tracker.setRelayed(peer, relay, { endpoint: relayed, kind: 'relay', via: relay }, 0);
+  tracker.setCarried(peer, { kind: 'relay', via: relay }, relayed, 0);
   let isLost = false;
   play(tracker, 0, 20_000, (endpoint, now) => {
     if (endpoint !== wan) return 30;
@@ -94,8 +94,8 @@ test('a direct way that falls silent gives way to the relay within 8 s, and one 
 
 test('from a relay that dies the other takes over within 3 s, and direct again as soon as it answers', () => {
   const tracker = started(candidate(wan));
-  tracker.setRelayed(peer, relay, { endpoint: relayed, kind: 'relay', via: relay }, 0);
-  tracker.setRelayed(peer, 'relay-2', { endpoint: second, kind: 'relay', via: parseHostName('relay-2') }, 0);
+  tracker.setCarried(peer, { kind: 'relay', via: relay }, relayed, 0);
+  tracker.setCarried(peer, { kind: 'relay', via: parseHostName('relay-2') }, second, 0);
   play(tracker, 0, 10_000, (endpoint) => (endpoint === wan ? undefined : endpoint === relayed ? 20 : 60));
   assert.equal(tracker.choice(peer, 10_000)?.best.endpoint, relayed);
   play(tracker, 10_000, 3000, (endpoint) => (endpoint === second ? 60 : undefined));
@@ -103,6 +103,21 @@ test('from a relay that dies the other takes over within 3 s, and direct again a
   tracker.stir(peer, 13_000);
   play(tracker, 13_000, 500, () => 20);
   assert.equal(tracker.choice(peer, 13_500)?.best.endpoint, wan);
+});
+
+test('over TLS is the last of ways, is left for a relay, and all others are asked within 10 s', () => {
+  const tracker = started(candidate(wan));
+  const local = parseEndpoint('127.0.0.1:40000');
+  tracker.setCarried(peer, { kind: 'tls', via: relay }, local, 0);
+  play(tracker, 0, 600_000, (endpoint) => (endpoint === local ? 5 : undefined));
+  assert.equal(tracker.choice(peer, 600_000)?.best.endpoint, local);
+  const asked = play(tracker, 600_000, 10_500, (endpoint) => (endpoint === local ? 5 : undefined));
+  assert.ok(asked.some(({ endpoint }) => endpoint === wan));
+  tracker.setCarried(peer, { kind: 'relay', via: relay }, relayed, 610_500);
+  play(tracker, 610_500, 1000, (endpoint) => (endpoint === wan ? undefined : endpoint === local ? 5 : 90));
+  assert.equal(tracker.choice(peer, 611_500)?.best.endpoint, relayed, 'slower, but UDP');
+  tracker.setCarried(peer, { kind: 'relay', via: relay }, undefined, 611_500);
+  assert.equal(tracker.choice(peer, 611_500)?.best.endpoint, local, 'each kind is taken back by itself');
 });
 
 test('the way in use is kept where it is as good as the best', () => {

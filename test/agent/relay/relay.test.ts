@@ -117,7 +117,7 @@ function client(world: World, host: HostRecord, reached: readonly HostRecord[]) 
       },
       path: (peer, endpoint) =>
         [...(offers.get(peer)?.values() ?? [])].includes(endpoint) ? { ...way(endpoint), kind: 'relay' } : undefined,
-      setRelayed: (peer, via, endpoint) => {
+      setCarried: (peer, { via }, endpoint) => {
         const ofPeer = offers.get(peer) ?? new Map<string, Endpoint>();
         offers.set(peer, ofPeer);
         if (endpoint === undefined) ofPeer.delete(via);
