@@ -28,9 +28,9 @@ export interface Auth {
   recheck(op: Operation, principal: Principal): Promise<void>;
 }
 
-/** Calls a host may still make with a certificate that ended at most this long ago (ms). */
+/** Calls a host may still make with a certificate that ended at most this long ago (ms), or that has not begun. */
 const renewalGrace = 30 * 86_400_000;
-const expiredMayCall: ReadonlySet<string> = new Set(['host.renew']);
+const untimelyMayCall: ReadonlySet<string> = new Set(['host.renew']);
 
 const scopeRank: Readonly<Record<Scope, number>> = { read: 1, operator: 2, admin: 3 };
 
@@ -126,13 +126,15 @@ async function checkHost(
 }
 
 function checkTime(op: Operation, host: HostPrincipal & { notBefore?: number }, now: number): void {
-  const grace = expiredMayCall.has(op.id) ? renewalGrace : 0;
+  const mayRenew = untimelyMayCall.has(op.id);
+  const grace = mayRenew ? renewalGrace : 0;
   if (now >= host.certificateExpiresAt + grace) {
     throw rejected(
       grace === 0 ? 'it has expired; renew it' : 'it expired more than 30 days ago; join again with a new token',
     );
   }
-  if (host.notBefore !== undefined && now < host.notBefore) {
+  // One that this server issued while its clock was ahead: renewing it is the way back.
+  if (!mayRenew && host.notBefore !== undefined && now < host.notBefore) {
     throw rejected('it is not valid yet; check the clocks of host and server');
   }
 }

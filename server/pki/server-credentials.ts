@@ -19,11 +19,13 @@ export function serverNames({ url, listen }: Pick<ServerConfig, 'url' | 'listen'
   };
 }
 
-const checkEveryMs = 3_600_000;
+const checkEveryMs = 60_000;
+/** A clock that was set back by less than this needs no new certificate: they begin a day in the past. */
+const setBackMs = 3_600_000;
 
 /**
- * Puts a new certificate for the same key in place after two thirds of the old one's life, and when the CA is another one.
- * Answers how to stop.
+ * Puts a new certificate for the same key in place after two thirds of the old one's life, when the CA is another one, and when
+ * the clock was ahead as the old one was made, so that nobody else finds it valid yet. Answers how to stop.
  */
 export function keepCredentialsFresh(
   deps: Pick<Deps, 'authority' | 'clock' | 'log'>,
@@ -40,11 +42,12 @@ export function keepCredentialsFresh(
       expiresAt = fresh.expiresAt;
       deps.log.info({ expiresAt: new Date(expiresAt).toISOString() }, 'server certificate renewed');
     } catch (error) {
-      deps.log.error({ err: error }, 'server certificate not renewed, trying again in an hour');
+      deps.log.error({ err: error }, 'server certificate not renewed, trying again in a minute');
     }
   };
   const timer = setInterval(() => {
-    if (deps.clock.now() >= expiresAt - serverCertificateLifetime / 3) renew();
+    const left = expiresAt - deps.clock.now();
+    if (left <= serverCertificateLifetime / 3 || left >= serverCertificateLifetime + setBackMs) renew();
   }, everyMs);
   timer.unref();
   deps.authority.onChange(() => {

@@ -94,9 +94,23 @@ export async function revokeIssuedUntil(tx: Tx, until: number): Promise<number> 
   return Number(numUpdatedRows);
 }
 
-/** Forgets certificates that ended before `before` (ms); they are of no use even for renewal. */
+/**
+ * Forgets certificates that ended before `before` (ms) and were renewed since. The last one of a host stays as long as the
+ * host: a clock that is weeks ahead for a moment would otherwise lock everybody out for good.
+ */
 export async function pruneCertificates(tx: Tx, before: number): Promise<number> {
-  const { numDeletedRows } = await tx.db.deleteFrom('certificate').where('not_after', '<', before).executeTakeFirst();
+  const { numDeletedRows } = await tx.db
+    .deleteFrom('certificate')
+    .where('not_after', '<', before)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('certificate as later')
+          .select('later.serial')
+          .whereRef('later.host_id', '=', 'certificate.host_id')
+          .whereRef('later.not_after', '>', 'certificate.not_after'),
+      ),
+    )
+    .executeTakeFirst();
   return Number(numDeletedRows);
 }
 

@@ -93,3 +93,12 @@ test('the certificate is renewed again and again', async (t) => {
     });
   }
 });
+
+test('a certificate made while the clock was ahead is replaced once the clock is right', async (t) => {
+  const { open, later } = await startListener(t);
+  const isValidNow = async (): Promise<boolean> => Date.parse(leafOf(await open()).validFrom) <= Date.now();
+  later(80 * day);
+  await until('one from the future', { seconds: 10 }, async () => !(await isValidNow()));
+  later(-80 * day);
+  await until('one of today', { seconds: 10 }, isValidNow);
+});
