@@ -28,6 +28,8 @@ export interface Membership {
   refuse(error: WarrenError): boolean;
   /** What could not be written down. */
   faults(): readonly Fault[];
+  /** Tries again to write down what could not be; for every pass. */
+  saveAgain(): void;
   /** Resolves when the newest map is saved, or could not be. */
   saved(): Promise<void>;
 }
@@ -80,6 +82,7 @@ export function openMembership(options: {
       return standing !== before;
     },
     faults: () => saver.faults(),
+    saveAgain: () => saver.again(),
     saved: () => saver.idle(),
   };
 }
@@ -109,24 +112,31 @@ function createSaver(state: Pick<State, 'writeMap' | 'removeMap'>, log: Logger) 
   let next: { map: NetworkMap | undefined } | undefined;
   let running: Promise<void> | undefined;
   let faults: Fault[] = [];
+  let unsaved: { map: NetworkMap | undefined } | undefined;
   const loop = async (): Promise<void> => {
     for (let job = next; job !== undefined; job = next) {
       next = undefined;
       try {
         await (job.map === undefined ? state.removeMap() : state.writeMap(job.map));
         faults = [];
+        unsaved = undefined;
       } catch (error) {
         const why = `the map cannot be saved (${asWarrenError(error).message}); free space or make the state directory writable, or this host will not come back without the server`;
         if (faults.length === 0) log.warn({ why }, 'map not saved');
         faults = [{ kind: 'map-save', subject: 'map.json', why }];
+        unsaved = job;
       }
     }
     running = undefined;
   };
+  const save = (map: NetworkMap | undefined): void => {
+    next = { map };
+    running ??= loop();
+  };
   return {
-    save: (map: NetworkMap | undefined): void => {
-      next = { map };
-      running ??= loop();
+    save,
+    again: (): void => {
+      if (unsaved !== undefined && running === undefined) save(unsaved.map);
     },
     idle: async (): Promise<void> => running,
     faults: (): readonly Fault[] => faults,

@@ -50,6 +50,7 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
     onReached: (reached) => {
       backend.look(reached, settings(), onNews);
       writeSubnetEnv(context, reached);
+      context.membership.saveAgain();
       void attachments.forget(goneOf(attachments.list(), reached, seedOf(context.agent)));
       void dhcp.start(wishes().present.filter(({ netnsPath }) => isAttached(reached, netnsPath)));
       docker().wake();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -15,6 +15,7 @@ import { type FakeClock, createFakeClock } from '../support/fake-clock.ts';
 import { openEnrolledState } from '../support/enrolled-state.ts';
 import { FakeHost } from '../support/fake-host.ts';
 import { type FakeLink, createFakeLink } from '../support/fake-link.ts';
+import { until } from '../support/wait.ts';
 import { hostId, hostRecord, networkMap } from '../support/mesh-map.ts';
 
 let dir: string;
@@ -107,6 +108,28 @@ test('a saved map that is damaged is ignored, and a full one is asked for', asyn
   link.push(standing(), { kind: 'map', map: mesh(2) });
   await running.settle();
   assert.equal(peerCount(), 2);
+});
+
+test('an agent whose map cannot be saved goes on, says so with what to do, and saves once it can', async () => {
+  // In the way of the rename, also for root.
+  mkdirSync(join(dir, 'map.json', 'x'), { recursive: true });
+  const running = await start();
+  await clock.advance(0);
+  link.push(standing(), { kind: 'map', map: mesh(3, 7) });
+  await running.settle();
+  assert.equal(peerCount(), 3);
+  const faults = async (): Promise<string[]> =>
+    (await running.handlers.status({})).failures.filter(({ kind }) => kind === 'map-save').map(({ why }) => why);
+  await until('the failure is told', { seconds: 10 }, async () => (await faults()).length > 0);
+  assert.match((await faults()).join(), /the map cannot be saved .*free space or make the state directory writable/);
+  rmSync(join(dir, 'map.json'), { recursive: true });
+  // No new map comes; the next look at the kernel is enough.
+  await until('the map is saved', { seconds: 10 }, async () => {
+    await clock.advance(30_000);
+    await running.settle();
+    return (await faults()).length === 0;
+  });
+  assert.equal((await state.readMap())?.revision, 7);
 });
 
 test('stopping and starting again runs no command that changes anything', async () => {

@@ -7,6 +7,8 @@ export function storeError(error: unknown, file: string): unknown {
   if (code === undefined) return isNoSpace(error) ? full(error, file) : error;
   if (code === 'SQLITE_FULL') return full(error, file);
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return corrupt(file, messageOf(error), error);
+  // The memory that readers and writer share is a file as well, and cannot grow.
+  if (code === 'SQLITE_IOERR_SHMSIZE') return full(error, file);
   if (code.startsWith('SQLITE_IOERR') && /ENOSPC|no space/i.test(messageOf(error))) return full(error, file);
   return error;
 }

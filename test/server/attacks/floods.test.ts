@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { type Socket, connect as connectPlain } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import test, { after, before } from 'node:test';
 import { newWireGuardKey, startTestServer, type TestServer } from '../http/test-server.ts';
 import { der, toPem } from '../pki/csr-builder.ts';
@@ -51,6 +52,20 @@ test('bodies of a megabyte are refused before they are read, also with no creden
     );
     assert.ok(refused === 413 || refused === 'ECONNRESET' || refused === 'EPIPE', `${path}: ${refused}`);
   }
+  assert.equal((await running.ask('/healthz')).status, 200);
+});
+
+test('JSON that is nested thirty thousand deep, unpacked or packed, is a problem and holds nobody up', async () => {
+  const deep = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+  for (const text of [deep(30_000), `{"name":${deep(30_000)}}`, '{"a":'.repeat(20_000) + '1' + '}'.repeat(20_000)]) {
+    const answer = await running.ask('/api/v1/hosts', { method: 'POST', text, key: running.adminKey });
+    assert.ok(answer.status === 400 || answer.status === 413, answer.text);
+  }
+  // A small body that unpacks to a huge one: nobody unpacks it.
+  const packed = gzipSync(Buffer.alloc(64 * 1024 * 1024)).toString('latin1');
+  const headers = { 'content-encoding': 'gzip' };
+  const bomb = await running.ask('/api/v1/hosts', { method: 'POST', text: packed, key: running.adminKey, headers });
+  assert.ok([400, 413, 415].includes(bomb.status), bomb.text);
   assert.equal((await running.ask('/healthz')).status, 200);
 });
 
