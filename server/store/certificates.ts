@@ -102,9 +102,10 @@ export async function pruneCertificates(tx: Tx, before: number): Promise<number>
   const { numDeletedRows } = await tx.db
     .deleteFrom('certificate')
     .where('not_after', '<', before)
-    .where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('certificate as later')
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('certificate as later')
           .select('later.serial')
           .whereRef('later.host_id', '=', 'certificate.host_id')
           .whereRef('later.not_after', '>', 'certificate.not_after'),
