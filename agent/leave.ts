@@ -3,6 +3,8 @@
  * is done even where the one before it could not be, and doing it again after a crash finishes it.
  */
 import { asWarrenError } from '../shared/errors.ts';
+import { systemClock } from './clock.ts';
+import { startHooks } from './hooks/room.ts';
 import { removeAll } from './apply.ts';
 import type { AgentSettings } from './config.ts';
 import { stopAllClients } from './dhcp/clients.ts';
@@ -62,6 +64,7 @@ export async function leaveWithoutAgent(
   const settings = await hostSettings(agent, host, state);
   await stopAllClients(agent.runDir);
   const stay = await releaseAttachments(agent, system, settings, state);
+  const uncalled = await callDownHooks(agent, system, host.name);
   const link = createLink(
     host.serverUrl,
     () => state.readCredentials(),
@@ -70,10 +73,26 @@ export async function leaveWithoutAgent(
   try {
     const { subnetEnvFile, dockerSocket } = agent;
     const left = await leaveHost({ system, state, link, settings, subnetEnvFile, dockerSocket, isPurge });
-    return { ...left, notes: [...stay, ...left.notes] };
+    return { ...left, notes: [...stay, ...uncalled, ...left.notes] };
   } finally {
     link.close();
   }
+}
+
+/** What the agent told of before it stopped is told to be gone; answers what could not be. */
+async function callDownHooks(agent: AgentSettings, system: System, hostName: string): Promise<string[]> {
+  const { hooksDir: dir, runDir, instance, interfaceName, bridgeName } = agent;
+  const hooks = startHooks({
+    dir,
+    runDir,
+    system,
+    clock: systemClock,
+    place: () => ({ instance, hostName, interfaceName, bridgeName }),
+    reach: () => undefined,
+    onChange: () => undefined,
+  });
+  await hooks.end();
+  return hooks.faults().map(({ subject, why }) => `hook ${subject}: ${why}`);
 }
 
 /** Everything the kernel side must know of this instance, but for what the connection tells. */

@@ -10,6 +10,7 @@ import { timeOf } from './clock.ts';
 import type { AgentSettings } from './config.ts';
 import type { PeerStatus, Status } from './local/api.ts';
 import type { ObservedWireguard } from './plan/observed.ts';
+import type { Outside } from './paths/mapped.ts';
 import type { Path } from './paths/path.ts';
 import { viewPath } from './paths/view.ts';
 import { type OwnGround, whyNotDirect } from './paths/why.ts';
@@ -34,6 +35,9 @@ export interface StatusFacts {
   readonly pathOf: (peer: PublicKey, endpoint: Endpoint | null | undefined) => Path | undefined;
   readonly waysTo: (peer: PublicKey) => readonly Path[];
   readonly ground: OwnGround;
+  readonly outside: Outside;
+  /** Pairs that this host forwards for; undefined while it is no relay. */
+  readonly relayedPairs: number | undefined;
   /** This host itself found out that a peer does not answer any more. */
   readonly isDead: (peer: PublicKey) => boolean;
   readonly innerMtu: (peer: PublicKey) => number | undefined;
@@ -77,6 +81,9 @@ export function describeStatus(facts: StatusFacts): Status {
       retryAt: connection.kind === 'waiting' ? timeOf(connection.retryAt) : null,
       error: connection.kind === 'waiting' ? { code: connection.error.code, message: connection.error.message } : null,
     },
+    nat: facts.outside.nat ?? 'unknown',
+    mappedEndpoints: [...(facts.outside.mappedEndpoints ?? [])],
+    relay: facts.relayedPairs === undefined ? null : { pairs: facts.relayedPairs },
     certificateExpiresAt: facts.certificateExpiresAt === undefined ? null : timeOf(facts.certificateExpiresAt),
     peers,
     attachments: facts.attachments,

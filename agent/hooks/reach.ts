@@ -9,8 +9,10 @@ import { cidrSchema } from '../../shared/net/cidr.ts';
 import { endpointSchema } from '../../shared/net/endpoint.ts';
 import { type HostRecord, type NetworkMap, weightSchema } from '../../shared/network-map.ts';
 import { owners } from '../../shared/owners.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Desired, DesiredPeer } from '../plan/desired.ts';
 import { isHandshakeFresh } from '../plan/endpoints.ts';
+import type { Verdict } from '../paths/liveness.ts';
 import type { ObservedPeer, ObservedWireguard } from '../plan/observed.ts';
 
 const reachedHostSchema = z.strictObject({
@@ -45,12 +47,14 @@ export interface ReachFacts {
   readonly selfId: HostId;
   readonly desired: Pick<Desired, 'isMember' | 'peers'>;
   readonly wireguard: Pick<ObservedWireguard, 'peers'>;
+  /** What this host itself finds of its peers; of those that are not in it their handshakes tell. */
+  readonly liveness: ReadonlyMap<PublicKey, Verdict>;
   /** What was reached before: a peer that is never asked for a sign of life keeps its standing. */
   readonly before: Reach;
   readonly now: number;
 }
 
-export function reachOf({ map, selfId, desired, wireguard, before, now }: ReachFacts): Reach {
+export function reachOf({ map, selfId, desired, wireguard, liveness, before, now }: ReachFacts): Reach {
   const records = new Map(map.hosts.map((host) => [host.id, host]));
   const self = records.get(selfId);
   if (self === undefined || !desired.isMember) return nothingReached;
@@ -65,7 +69,7 @@ export function reachOf({ map, selfId, desired, wireguard, before, now }: ReachF
     const record = records.get(peer.hostId);
     const observed = wireguard.peers.get(key);
     if (record === undefined || observed === undefined) continue;
-    if (!isUp(peer, observed, wasUp.has(peer.hostId), now)) continue;
+    if (!isUp(peer, observed, liveness.get(key), wasUp.has(peer.hostId), now)) continue;
     const host = describe(record, observed.endpoint ?? null);
     reach.hosts.push(host);
     const own: ReadonlySet<string> = new Set(record.addresses);
@@ -76,8 +80,16 @@ export function reachOf({ map, selfId, desired, wireguard, before, now }: ReachF
   return reach;
 }
 
-/** Without keepalive a peer is silent whenever there is nothing to say. */
-function isUp(peer: DesiredPeer, observed: ObservedPeer, wasUp: boolean, now: number): boolean {
+/** Where nothing was found of a peer, and it has no keepalive, it is silent whenever there is nothing to say. */
+function isUp(
+  peer: DesiredPeer,
+  observed: ObservedPeer,
+  verdict: Verdict | undefined,
+  wasUp: boolean,
+  now: number,
+): boolean {
+  if (verdict === 'dead') return false;
+  if (verdict === 'alive' && observed.handshakeAt > 0) return true;
   return isHandshakeFresh(observed, now) || (wasUp && peer.keepaliveSeconds === 0 && observed.handshakeAt > 0);
 }
 

@@ -22,7 +22,7 @@ export interface HooksOptions {
   readonly runDir: string;
   readonly system: Pick<System, 'run'>;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log?: Logger;
   readonly place: () => HookPlace;
   /** What is reached now; undefined while that is not known. */
   readonly reach: (before: Reach) => Reach | undefined;
@@ -84,7 +84,7 @@ export function startHooks(options: HooksOptions): Hooks {
     const why = file.kind === 'runnable' ? await runHook(options, file.path, event) : whyNot(file);
     if (why === undefined) {
       if (faults.delete(event.hook)) onChange();
-      log.debug({ hook: event.hook, of: describeEvent(event) }, 'hook called');
+      log?.debug({ hook: event.hook, of: describeEvent(event) }, 'hook called');
       return;
     }
     faults.set(event.hook, { kind: 'hook', subject: event.hook, why, stamp: stampOf(file) });

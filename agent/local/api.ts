@@ -8,6 +8,7 @@ import { timeSchema } from '../../shared/api/route.ts';
 import { hostIdSchema, hostNameSchema, instanceNameSchema, interfaceNameSchema } from '../../shared/names.ts';
 import { addressSchema } from '../../shared/net/address.ts';
 import { cidrSchema } from '../../shared/net/cidr.ts';
+import { endpointSchema } from '../../shared/net/endpoint.ts';
 import { attachRequestSchema } from '../attach/request.ts';
 import {
   dockerReplySchema,
@@ -18,7 +19,7 @@ import {
 } from './container-api.ts';
 import { netcheckSchema } from '../netcheck/check.ts';
 import { pathKindSchema, pathViewSchema } from '../paths/view.ts';
-import { epochSchema, revisionSchema } from '../../shared/network-map.ts';
+import { epochSchema, natSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
 import { labelNameSchema, segmentNameSchema } from '../../shared/workload.ts';
 
@@ -65,6 +66,11 @@ export const statusSchema = z.strictObject({
     retryAt: timeSchema.nullable(),
     error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
   }),
+  /** What this host looks like from outside; mappings that stay the same for all who look. */
+  nat: natSchema,
+  mappedEndpoints: z.array(endpointSchema),
+  /** How many pairs have ports here; null where this host is no relay. */
+  relay: z.strictObject({ pairs: z.int() }).nullable(),
   certificateExpiresAt: timeSchema.nullable(),
   peers: z.array(peerStatusSchema),
   attachments: z.array(attachmentReportSchema),

@@ -24,6 +24,8 @@ export interface SizedWay {
 export interface Sizes {
   /** `top`: the tunnel's MTU, more than which is never asked for. */
   setPeers(peers: Iterable<PublicKey>, top: number): void;
+  /** Bytes that were sent into the tunnel to each peer since it was made. */
+  sent(bytesTo: (peer: PublicKey) => number, now: number): void;
   /** Every way may be another now: what was too much may fit. */
   stir(now: number): void;
   /** The peer has another way. */
@@ -66,11 +68,17 @@ interface PeerSize {
   repeats: number;
   nextAt: number;
   raiseAt: number;
+  /** As of the last look. */
+  sentBytes: number;
+  busyUntil: number;
 }
 
 /** Questions a second of all peers together, and how often one is asked at most. */
 const perSecond = 10;
 const checkMs = 1_000;
+/** So much more sent between two looks is traffic and not keepalives; its peer counts as busy so long. */
+const busyBytes = 3_000;
+const busyMs = 10_000;
 /** How often more is tried where less than the tunnel's MTU fits. */
 const raiseMs = 120_000;
 const longestSilenceMs = 30_000;
@@ -93,7 +101,13 @@ export const ladder: readonly number[] = [
 export function createSizes(onChange: (peer: PublicKey, innerMtu: number) => void): Sizes {
   const peers = new Map<PublicKey, PeerSize>();
   let top = 0;
-  const everyMs = (): number => Math.max(checkMs, (peers.size * 1000) / perSecond);
+  let busyCount = 0;
+  /** Peers with traffic have half of the questions for themselves, so how soon a hole is found is no matter of all the others. */
+  const everyMs = ({ busyUntil }: PeerSize, now: number): number => {
+    if (peers.size <= perSecond) return checkMs;
+    const allMs = (peers.size * 1000) / perSecond;
+    return busyUntil > now ? Math.max(checkMs, Math.min(allMs, 2 * ((busyCount * 1000) / perSecond))) : 2 * allMs;
+  };
   const begin = (peer: PeerSize, now: number): void => {
     Object.assign(peer, { goal: top, misses: 0, silences: 0, repeats: 0, round: undefined, nextAt: now });
   };
@@ -108,7 +122,7 @@ export function createSizes(onChange: (peer: PublicKey, innerMtu: number) => voi
   };
   const end = (key: PublicKey, peer: PeerSize, { isSearch, best }: Round, now: number): void => {
     peer.round = undefined;
-    peer.nextAt = now + everyMs();
+    peer.nextAt = now + everyMs(peer, now);
     if (!isSearch) {
       if (best > 0) return settle(key, peer, best);
       peer.misses += 1;
@@ -150,6 +164,19 @@ export function createSizes(onChange: (peer: PublicKey, innerMtu: number) => voi
       }
       top = mtu;
       for (const key of keys) if (!peers.has(key)) peers.set(key, newPeer(top));
+    },
+    sent: (bytesTo, now) => {
+      busyCount = 0;
+      for (const [key, peer] of peers) {
+        const bytes = bytesTo(key);
+        const isBusy = bytes - peer.sentBytes >= busyBytes;
+        peer.sentBytes = bytes;
+        if (isBusy) {
+          if (peer.busyUntil <= now) peer.nextAt = Math.min(peer.nextAt, now);
+          peer.busyUntil = now + busyMs;
+        }
+        if (peer.busyUntil > now) busyCount += 1;
+      }
     },
     stir: (now) => {
       for (const peer of peers.values()) begin(peer, now);
@@ -216,4 +243,6 @@ const newPeer = (top: number): PeerSize => ({
   repeats: 0,
   nextAt: 0,
   raiseAt: 0,
+  sentBytes: 0,
+  busyUntil: 0,
 });

@@ -85,6 +85,8 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
   const sights = new Map<string, Sight>();
   const chosen = new Map<PublicKey, Endpoint>();
   const kicked = new Map<PublicKey, number>();
+  /** The last look at the tunnel's counters. */
+  let counted: ObservedWireguard | undefined;
   let timer: Timer | undefined;
   let isStopped = false;
   const describe = (peer: PublicKey, endpoint: Endpoint): Candidate => {
@@ -167,6 +169,9 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     for (const { peer, endpoint, isSeeking, transaction } of asked)
       exchange.ping(peer, endpoint, transaction, { isSeeking });
     for (const peer of new Set(asked.map((one) => one.peer))) look(peer);
+    const seen = options.wireguard();
+    if (seen !== counted) sizes.sent((peer) => seen?.peers.get(peer)?.txBytes ?? 0, now);
+    counted = seen;
     const wayOf = (peer: PublicKey): Path | undefined => tracker.choice(peer, now)?.best;
     for (const { peer, endpoint, transaction, innerBytes } of sizes.ask(now, burst, wayOf, newTransaction))
       exchange.ping(peer, endpoint, transaction, { isSeeking: false, padding: paddingFor(innerBytes) });

@@ -36,6 +36,8 @@ export interface Relay {
   serve(hosts: Iterable<PublicKey> | undefined): void;
   /** The kernel may have changed. */
   look(): void;
+  /** Pairs that have ports here; undefined while this host is no relay. */
+  pairCount(): number | undefined;
   faults(): readonly Fault[];
   stop(): Promise<void>;
 }
@@ -109,6 +111,7 @@ export function startRelay(options: RelayOptions): Relay {
     },
     // A host that works hard ends passes by the dozen.
     look: () => timers.later('look', gatherMs, lookSoon),
+    pairCount: () => (keys === undefined ? undefined : pairs.count()),
     faults: () => {
       const why = kernel.fault();
       return keys === undefined || why === undefined ? [] : [{ kind: 'relay', subject: 'kernel', why }];

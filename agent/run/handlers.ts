@@ -100,6 +100,8 @@ async function readStatus(context: Context, works: Works): Promise<Status> {
     pathOf: works.paths.pathOf,
     waysTo: works.paths.waysTo,
     ground: works.paths.ground(),
+    outside: works.paths.outside(),
+    relayedPairs: works.relaying.pairCount(),
     isDead: works.paths.isDead,
     innerMtu: works.paths.innerMtu,
     firstSeenAt: membership.firstSeenAt(),

@@ -3,10 +3,12 @@ import { type Hooks, startHooks } from '../hooks/room.ts';
 import { reachOf } from '../hooks/reach.ts';
 import type { Reconciler } from '../reconcile.ts';
 import type { Context } from './context.ts';
+import type { Paths } from './paths.ts';
 
 export function startHookRoom(
   { agent, system, clock, log, host, selfId, membership, settings }: Context,
   reconciler: Pick<Reconciler, 'reached' | 'wireguard'>,
+  paths: Pick<Paths, 'verdicts'>,
   onChange: () => void,
 ): Hooks {
   return startHooks({
@@ -27,7 +29,7 @@ export function startHookRoom(
       const { desired } = reconciler.reached();
       const wireguard = reconciler.wireguard();
       if (map === undefined || desired === undefined || wireguard === undefined) return undefined;
-      return reachOf({ map, selfId, desired, wireguard, before, now: clock.now() });
+      return reachOf({ map, selfId, desired, wireguard, liveness: paths.verdicts(), before, now: clock.now() });
     },
   });
 }

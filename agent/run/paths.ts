@@ -4,6 +4,7 @@ import { localEndpoints } from '../endpoints.ts';
 import type { Outside } from '../paths/mapped.ts';
 import type { OwnGround } from '../paths/why.ts';
 import { type PathRoom, startPathRoom } from '../paths/room.ts';
+import type { Verdict } from '../paths/liveness.ts';
 import { standIns, startWatch } from './watch.ts';
 import type { Reached, Reconciler } from '../reconcile.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
@@ -30,6 +31,8 @@ export interface Paths {
   /** Where the server reflects; undefined while that is not known. */
   reflector(): Endpoint | undefined;
   readonly isDead: (peer: PublicKey) => boolean;
+  /** What this host itself finds of its peers. */
+  verdicts(): ReadonlyMap<PublicKey, Verdict>;
   /** A peer answers now, without a relay. */
   isAnswered(): boolean;
   /** What this host has to find ways with. */
@@ -93,6 +96,7 @@ export function startPaths(
       endpoints: own(),
       isAnswered: isAnswered() || (room?.sights().some(({ at }) => clock.now() - at < answeredMs) ?? false),
     }),
+    verdicts: () => watch.verdicts(),
     isDead: (peer) => watch.verdicts().get(peer) === 'dead',
     isAnswered,
     judge: (map) => watch.judge(map),

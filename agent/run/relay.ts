@@ -13,6 +13,8 @@ export interface Relaying {
   stand(): void;
   /** A pass has ended: the kernel may have changed. */
   look(): void;
+  /** Pairs that this host forwards for; undefined while it is no relay. */
+  pairCount(): number | undefined;
   faults(): readonly Fault[];
   /** What the kernel forwards stays. */
   stop(): Promise<void>;
@@ -22,7 +24,13 @@ export interface Relaying {
 export function startRelaying(context: Context, { room }: Pick<Paths, 'room'>): Relaying {
   const { channel, clock, log, system, agent, settings, membership, selfId } = context;
   if (channel === undefined || room === undefined)
-    return { stand: () => undefined, look: () => undefined, faults: () => [], stop: () => Promise.resolve() };
+    return {
+      stand: () => undefined,
+      look: () => undefined,
+      pairCount: () => undefined,
+      faults: () => [],
+      stop: () => Promise.resolve(),
+    };
   const range = agent.relayPorts;
   const kernel = createRelayKernel({ system, log, tableName: agent.tableName, ownAddressTo });
   const relay: Relay = startRelay({
@@ -58,6 +66,7 @@ export function startRelaying(context: Context, { room }: Pick<Paths, 'room'>): 
       stand();
       relay.look();
     },
+    pairCount: () => relay.pairCount(),
     faults: () => [...relay.faults(), ...(isMarked() && hasOwnPort() ? [portFault(settings().listenPort)] : [])],
     stop: async () => {
       client.stop();

@@ -24,7 +24,7 @@ import { createNews } from './news.ts';
 import { startPasses } from './passes.ts';
 import { type Paths, startPaths } from './paths.ts';
 import { startFallbackRoom } from './fallback.ts';
-import { startRelaying } from './relay.ts';
+import { type Relaying, startRelaying } from './relay.ts';
 
 export interface Works {
   readonly reconciler: Reconciler;
@@ -35,6 +35,7 @@ export interface Works {
   readonly names: Names;
   readonly paths: Paths;
   readonly hooks: Hooks;
+  readonly relaying: Relaying;
   /** Afterwards nothing is touched, asked or told any more, and the newest map is saved. */
   halt(): Promise<void>;
 }
@@ -54,7 +55,7 @@ export function startWorks(context: Context): Works {
   );
   const relaying = startRelaying(context, paths);
   const fallback = startFallbackRoom(context, paths, () => news.look());
-  const hooks: Hooks = startHookRoom(context, reconciler, () => news.look());
+  const hooks: Hooks = startHookRoom(context, reconciler, paths, () => news.look());
   const docker: Docker = startDockerRoom(context, reconciler, () => {
     reconciler.wake();
     news.look();
@@ -128,5 +129,5 @@ export function startWorks(context: Context): Works {
     paths.stop();
     await membership.saved();
   };
-  return { reconciler, stream, renewal, account, docker, names, paths, hooks, halt };
+  return { reconciler, stream, renewal, account, docker, names, paths, hooks, relaying, halt };
 }

@@ -76,10 +76,25 @@ function fieldsOf(status: Status): Record<string, string | number | null> {
     docker: describeEngine(status.engine),
     revision: `${applied?.revision ?? 'none'} applied of ${received?.revision ?? 'none'}`,
     server: `${server.url}, ${server.state}${server.error === null ? '' : `: ${server.error.message}`}`,
+    nat: describeNat(status),
+    relay: status.relay === null ? null : describeRelay(status.relay),
     certificate: status.certificateExpiresAt === null ? null : `until ${status.certificateExpiresAt}`,
     ready: status.isReady ? 'yes' : `no: ${status.waitingFor ?? ''}`,
   };
 }
+
+function describeNat({ nat, mappedEndpoints }: Status): string {
+  const kinds = {
+    unknown: 'not known yet',
+    none: 'none',
+    easy: 'one port for all who look',
+    symmetric: 'another port for each who looks (symmetric)',
+  };
+  return mappedEndpoints.length === 0 ? kinds[nat] : `${kinds[nat]}; seen as ${mappedEndpoints.join(' ')}`;
+}
+
+const describeRelay = ({ pairs }: NonNullable<Status['relay']>): string =>
+  pairs === 1 ? '1 pair has ports here' : `${pairs} pairs have ports here`;
 
 function describeEngine(engine: Status['engine']): string | null {
   if (engine === null) return null;

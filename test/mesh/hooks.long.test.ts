@@ -53,6 +53,19 @@ test('hooks are called for the mesh, a host that comes, and its subnets', async 
   await called(`subnet-up h1 ${interfaceName} h2 ${far.address} ${subnet} 7`);
 });
 
+test('a host that dies is told of within seconds, and told of again when it is back', async () => {
+  const { interfaceName } = here;
+  const before = calls().length;
+  const since = (start: string): boolean =>
+    calls()
+      .slice(before - 1)
+      .some((line) => line.startsWith(start));
+  await lab.underlay.setLink(far.namespace, 'down');
+  await until('host-down is called', { seconds: 60 }, () => since(`host-down h1 ${interfaceName} h2`));
+  await lab.underlay.setLink(far.namespace, 'up');
+  await until('host-up is called', { seconds: 60 }, () => since(`host-up h1 ${interfaceName} h2`));
+});
+
 test('an agent that starts again calls nothing twice, and nothing is called for its end', async () => {
   const before = calls();
   await here.stopAgent();
@@ -75,7 +88,8 @@ test('a hook that fails is in the status of its host', async () => {
   assert.match(failure?.why ?? '', /^host-down of h2 failed with exit code 3: no such table$/);
 });
 
-test('leaving the mesh is told, at last', async () => {
+test('leaving the mesh is told, at last, also where no agent runs', async () => {
+  await here.stopAgent();
   await here.warren(['leave', '--purge']);
   assert.ok(calls().includes(`warren-down h1 ${here.interfaceName}`), calls().join(' | '));
 });

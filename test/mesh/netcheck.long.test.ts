@@ -65,6 +65,8 @@ test('a host on the open network has nothing to mend', async () => {
   assert.equal(result.pathMtu, 1500);
   assert.equal(result.server?.address, '10.0.0.2');
   assert.equal(result.reflector?.endpoint, '10.0.0.2:8443');
+  const { nat, mappedEndpoints, relay } = await open.status();
+  assert.deepEqual({ nat, mappedEndpoints, relay }, { nat: 'none', mappedEndpoints: [], relay: null });
 });
 
 test('two hosts behind symmetric NATs are told so, and why they do not meet; a relay is missed until there is one', async () => {
@@ -79,6 +81,11 @@ test('two hosts behind symmetric NATs are told so, and why they do not meet; a r
     [[open.name, 'direct']],
   );
   const { stdout } = await a.warren(['status']);
+  assert.match(stdout, /^nat: +another port for each who looks/m);
+  await until('the relay counts its pair', { seconds: 40 }, async () => {
+    assert.deepEqual((await open.status())['relay'], { pairs: 1 });
+    return /^relay: +1 pair has/m.test((await open.warren(['status'])).stdout);
+  });
   assert.match(stdout, /NOT DIRECT +WHY\nb +both hosts are behind NATs/);
 });
 

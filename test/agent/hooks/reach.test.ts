@@ -46,6 +46,15 @@ test('without keepalive a silent peer keeps its standing, once it had one', () =
   assert.deepEqual(names(reachOf(facts(map, { 2: 4000 }, { before }))), []);
 });
 
+test('what this host found of a peer goes before the age of its handshake', () => {
+  const map = meshOf(4);
+  const [, two, three, four] = map.hosts.map((host) => host.publicKey);
+  assert.ok(two !== undefined && three !== undefined && four !== undefined);
+  const liveness = new Map([[two, 'dead'] as const, [three, 'alive'] as const, [four, 'alive'] as const]);
+  // The fourth one answers, but its tunnel never did.
+  assert.deepEqual(names(reachOf(facts(map, { 2: 3, 3: 4000 }, { liveness }))), ['host-3']);
+});
+
 test('what is reached survives being written down', () => {
   const map = meshOf(3, { 2: { subnets: [{ prefix: '192.168.7.0/24', weight: 5 }] } });
   const reach = reachOf(facts(map, { 2: 1, 3: 1 }));

@@ -49,6 +49,7 @@ export function facts(
     selfId: parseHostId(hostId(1)),
     desired: { isMember: true, peers: desired },
     wireguard: { peers: observed },
+    liveness: new Map(),
     before: nothingReached,
     now,
     ...changes,

@@ -190,3 +190,36 @@ test('all steps are what WireGuard does not pad any more', () => {
     [...new Set(ladder)].sort((a, b) => b - a),
   );
 });
+
+test('law: in a mesh of any size at most ten questions a second go out, and a peer with traffic is asked each second', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 11, max: 120 }), fc.integer({ min: 1, max: 5 }), (count, busy) => {
+      const keys = Array.from({ length: count }, (_, i) => parsePublicKey(publicKeyOf(i + 1)));
+      const sizes = createSizes(() => undefined);
+      sizes.setPeers(keys, top);
+      const asked: { readonly peer: PublicKey; readonly at: number }[] = [];
+      let sent = 0;
+      for (let now = 0; now < 90_000; now += 50) {
+        if (now % 2000 === 0) sizes.sent((key) => (keys.indexOf(key) < busy ? (sent += 5_000) : 0), now);
+        for (const question of sizes.ask(
+          now,
+          50,
+          () => ({ endpoint: here, rttMs }),
+          () => String(asked.length),
+        )) {
+          asked.push({ peer: question.peer, at: now });
+          sizes.answered(question.peer, here, question.transaction, now);
+        }
+      }
+      // All begin at once; from then on there is a pace.
+      const late = asked.filter(({ at }) => at >= 30_000);
+      assert.ok(late.length <= 10 * 60 + count, String(late.length));
+      for (const key of keys.slice(0, busy)) {
+        const own = late.filter(({ peer: one }) => one === key).length;
+        assert.ok(own >= 50, `${own} questions to a busy one of ${count}`);
+      }
+      for (const key of keys.slice(busy)) assert.ok(late.some(({ peer: one }) => one === key));
+    }),
+    { numRuns: 20 },
+  );
+});
