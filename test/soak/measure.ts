@@ -65,12 +65,19 @@ export function whatGrew(before: Holdings, after: Holdings): string[] {
   };
   compare('the server', before.server, after.server);
   compare('the largest agent', largest(before.agents), largest(after.agents));
+  compare('the median agent', median(before.agents), median(after.agents));
   compare('the largest tunnel', largest(before.tunnels), largest(after.tunnels), false);
   return found;
 }
 
+/** The one in the middle, by memory. */
+function median(all: readonly Held[]): Held {
+  const sorted = [...all].sort((one, other) => one.rssMib - other.rssMib);
+  return sorted[Math.floor(sorted.length / 2)] ?? largest([]);
+}
+
 /** Of each figure the largest. */
-export function largest(all: readonly Held[]): Held {
+function largest(all: readonly Held[]): Held {
   return {
     rssMib: Math.max(0, ...all.map((one) => one.rssMib)),
     cpuSeconds: Math.max(0, ...all.map((one) => one.cpuSeconds)),
@@ -78,14 +85,28 @@ export function largest(all: readonly Held[]): Held {
   };
 }
 
+/** CPU is since each process began, and agents that were killed began anew. */
 export function describeHoldings(when: string, { server, agents, tunnels }: Holdings): string {
-  const line = (what: string, held: Held): string =>
-    `  ${what.padEnd(18)} RSS ${held.rssMib.toFixed(0)} MiB, CPU ${held.cpuSeconds.toFixed(1)} s, ${held.descriptors} descriptors`;
-  const sum = (all: readonly Held[]): string => all.reduce((total, one) => total + one.rssMib, 0).toFixed(0);
+  const line = (what: string, all: readonly Held[]): string => {
+    const rss = spread(all.map((one) => one.rssMib));
+    const cpu = spread(all.map((one) => one.cpuSeconds));
+    const descriptors = spread(all.map((one) => one.descriptors));
+    const sum = (values: readonly number[]): string => values.reduce((total, one) => total + one, 0).toFixed(0);
+    const together = `together ${sum(all.map((one) => one.rssMib))} MiB, ${sum(all.map((one) => one.cpuSeconds))} s`;
+    return `  ${what.padEnd(10)} RSS ${rss} MiB, CPU ${cpu} s, ${descriptors} descriptors${all.length > 1 ? `; ${together}` : ''}`;
+  };
   return [
-    `${when}:`,
-    line('server', server),
-    `${line('largest agent', largest(agents))}; all ${agents.length} agents together ${sum(agents)} MiB`,
-    `${line('largest tunnel', largest(tunnels))}; all ${tunnels.length} tunnels together ${sum(tunnels)} MiB`,
+    `${when} (min/median/max):`,
+    line('server', [server]),
+    line(`${agents.length} agents`, agents),
+    line(`${tunnels.length} tunnels`, tunnels),
   ].join('\n');
+}
+
+/** Smallest, median and largest; one value alone where all are the same. */
+function spread(values: readonly number[]): string {
+  const sorted = [...values].sort((one, other) => one - other);
+  const at = (index: number): string => (sorted[index] ?? 0).toFixed(0);
+  const [least, median, most] = [at(0), at(Math.floor(sorted.length / 2)), at(sorted.length - 1)];
+  return least === most ? median : `${least}/${median}/${most}`;
 }
