@@ -4,7 +4,7 @@ import type { LabContainer } from '../support/lab-container.ts';
 import type { LabHost } from '../support/lab-host.ts';
 import { type LabFirewalld, makeFirewalld, platformFile, whyNoPlatforms } from '../support/lab-platforms.ts';
 import { type Lab, openMesh } from '../support/lab.ts';
-import { until } from '../support/wait.ts';
+import { waitUntilWorks } from '../support/works-beside.ts';
 
 /** A host with Debian's firewalld as it comes, in a mesh with one that has none. */
 const skip = whyNoPlatforms() ?? false;
@@ -29,34 +29,7 @@ before(async () => {
 });
 after(() => lab?.close());
 
-async function reaches(from: LabContainer, to: LabContainer): Promise<boolean> {
-  for (const address of to.addresses) {
-    const { exitCode } = await from.run(['ping', '-n', '-c', '1', '-W', '1', address], { okCodes: 'any' });
-    if (exitCode !== 0) return false;
-  }
-  return true;
-}
-
-async function outsideAnswers(): Promise<boolean> {
-  const { server } = (await host.status()) as { server: { url: string } };
-  const connecting = 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)';
-  const argv = ['python3', '-c', connecting, '10.0.0.2', new URL(server.url).port];
-  return (await ours.run(argv, { okCodes: 'any' })).exitCode === 0;
-}
-
-async function namesAnswer(): Promise<boolean> {
-  const { stdout: routes } = await ours.run(['ip', '-j', 'route', 'show', 'default']);
-  const gateway = (JSON.parse(routes) as { gateway: string }[])[0]?.gateway ?? '';
-  const argv = ['dig', '+short', '+time=1', '+tries=1', `@${gateway}`, 'h1.warren.internal', 'A'];
-  return (await ours.run(argv, { okCodes: 'any' })).stdout.startsWith('10.86.');
-}
-
-const works = (): Promise<boolean> =>
-  until('everything works', { seconds: 45 }, async () => {
-    const parts = [await reaches(far, ours), await reaches(ours, far), await outsideAnswers(), await namesAnswer()];
-    if (parts.includes(false)) throw new Error(`far to ours, ours to far, outside, names: ${parts.join()}`);
-    return true;
-  });
+const works = (): Promise<boolean> => waitUntilWorks({ host, ours, far });
 
 test(
   'containers, names and the way outside work beside firewalld, and status has nothing to say',
