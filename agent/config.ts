@@ -170,10 +170,14 @@ export function loadSettings({ flags = {}, env }: ConfigSources): AgentSettings 
   }
   if (problems.length > 0) throw new WarrenError('config-invalid', problems.join('; '));
   const isNotifyWanted = (env['NOTIFY_SOCKET'] ?? '') !== '';
-  return { ...withDefaults(instance, { ...fromFile, ...fromEnv, ...given }), isNotifyWanted };
+  return { ...withDefaults(instance, { ...fromFile, ...fromEnv, ...given }, env['DOCKER_HOST']), isNotifyWanted };
 }
 
-function withDefaults(instance: InstanceName, values: Values): Omit<AgentSettings, 'isNotifyWanted'> {
+function withDefaults(
+  instance: InstanceName,
+  values: Values,
+  dockerHost: string | undefined,
+): Omit<AgentSettings, 'isNotifyWanted'> {
   const isDefault = instance === 'default';
   const runDir = values.runDir ?? `/run/warren/${instance}`;
   return {
@@ -191,7 +195,7 @@ function withDefaults(instance: InstanceName, values: Values): Omit<AgentSetting
     resolvConfFile: values.resolvConf ?? '/etc/resolv.conf',
     firewalldFolder: folderOf(values.firewalld, '/usr/lib/firewalld'),
     resolvedFolder: folderOf(values.resolved, '/run/systemd/resolve'),
-    dockerSocket: dockerSocketOf(values.docker),
+    dockerSocket: dockerSocketOf(values.docker, dockerHost),
     dockerNetwork: values.dockerNetwork ?? (isDefault ? 'warren' : `warren-${instance}`),
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
     relayPorts: values.relayPorts ?? defaultPorts,
@@ -205,9 +209,15 @@ function folderOf(given: string | undefined, usual: string): string | undefined 
   return given === undefined || given === 'auto' ? usual : given;
 }
 
-function dockerSocketOf(given: string | undefined): string | undefined {
+/**
+ * Where Docker's own client would look, as long as that is a socket of this host; where /var/run is a link to /run, as
+ * nearly everywhere, the usual one is systemd's /run/docker.sock as well.
+ */
+function dockerSocketOf(given: string | undefined, dockerHost: string | undefined): string | undefined {
   if (given === 'off') return undefined;
-  return given === undefined || given === 'auto' ? '/run/docker.sock' : given.slice('unix://'.length);
+  if (given !== undefined && given !== 'auto') return given.slice('unix://'.length);
+  const isSocket = dockerSchema.safeParse(dockerHost).success && dockerHost?.startsWith('unix://') === true;
+  return isSocket ? dockerHost.slice('unix://'.length) : '/var/run/docker.sock';
 }
 
 /** Docker calls a driver by the name of its socket, so the default one names the instance. */

@@ -47,6 +47,18 @@ test('the drivers for Docker are called after the instance, elsewhere where told
   );
 });
 
+test("Docker's engine is looked for where its own client would look on this host", () => {
+  const socketOf = (given?: string, host?: string) =>
+    loadSettings({ env: { WARREN_DOCKER: given, DOCKER_HOST: host } }).dockerSocket;
+  assert.equal(socketOf(), '/var/run/docker.sock');
+  assert.equal(socketOf('auto', 'unix:///run/user/7/docker.sock'), '/run/user/7/docker.sock');
+  for (const elsewhere of ['tcp://192.0.2.1:2375', 'ssh://box', 'auto', 'unix://', '']) {
+    assert.equal(socketOf(undefined, elsewhere), '/var/run/docker.sock');
+  }
+  assert.equal(socketOf('unix:///srv/d.sock', 'unix:///run/user/7/docker.sock'), '/srv/d.sock');
+  assert.equal(socketOf('off', 'unix:///run/user/7/docker.sock'), undefined);
+});
+
 test('another instance has names of its own', () => {
   const settings = loadSettings({ flags: { instance: 'blue' }, env: {} });
   assert.deepEqual(
