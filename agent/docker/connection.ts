@@ -1,7 +1,6 @@
 /** One acquaintance with an engine: its version, its firewall, and its events for as long as it lives. */
 import { WarrenError } from '../../shared/errors.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
-import type { EngineFacts } from '../plan/local.ts';
 import { type EngineEvent, askInfo, askVersion, eventSchema, eventsPath, listNetworks } from './api.ts';
 import { type Engine, createEngine } from './engine.ts';
 import { subnetsOf } from './joined.ts';
@@ -9,7 +8,7 @@ import { subnetsOf } from './joined.ts';
 export interface Connection {
   readonly engine: Engine;
   readonly version: string;
-  readonly firewall: EngineFacts['firewall'];
+  readonly firewall: 'iptables' | 'nftables';
   close(): void;
 }
 

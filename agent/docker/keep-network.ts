@@ -4,6 +4,7 @@ import type { Address } from '../../shared/net/address.ts';
 import { WarrenError, asWarrenError } from '../../shared/errors.ts';
 import type { Fault } from '../failures.ts';
 import { type Network, createNetwork, listNetworks, listUsers, removeNetwork } from './api.ts';
+import type { Connection } from './connection.ts';
 import type { Engine } from './engine.ts';
 import { type NetworkStep, type WantedNetwork, createBody, hostLabel, planNetwork } from './network.ts';
 
@@ -18,12 +19,17 @@ export interface Kept {
 }
 
 export interface KeepOptions {
-  readonly wanted: () => WantedNetwork | undefined;
+  readonly wanted: () => Omit<WantedNetwork, 'firewall'> | undefined;
   readonly taken: () => readonly Address[];
 }
 
-export async function keepNetwork(engine: Engine, { wanted, taken }: KeepOptions, log: Logger): Promise<Kept> {
-  const want = wanted();
+export async function keepNetwork(
+  { engine, firewall }: Pick<Connection, 'engine' | 'firewall'>,
+  { wanted, taken }: KeepOptions,
+  log: Logger,
+): Promise<Kept> {
+  const asked = wanted();
+  const want = asked === undefined ? undefined : { ...asked, firewall };
   const before = await listNetworks(engine);
   const there = ownNetwork(want, before);
   const users = there === undefined ? 0 : (await listUsers(engine, there.Id)).length;

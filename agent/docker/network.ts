@@ -20,6 +20,10 @@ export interface WantedNetwork {
   readonly leases: readonly Cidr[];
   /** Bytes. */
   readonly mtu: number;
+  /** By which the mesh's packets come. */
+  readonly tunnel: string;
+  /** Which firewall the engine writes. */
+  readonly firewall: 'iptables' | 'nftables';
 }
 
 export type NetworkStep =
@@ -79,7 +83,25 @@ function differences(wanted: WantedNetwork, network: Network): Difference[] {
   if (options['com.docker.network.driver.mtu'] !== String(wanted.mtu)) {
     found.push({ text: `the MTU is ${wanted.mtu} now`, isHarmless: true });
   }
+  if (Object.entries(openness(wanted)).some(([option, value]) => options[option] !== value)) {
+    const text = `the engine writes nftables itself now, and lets nothing in by ${wanted.tunnel}`;
+    found.push({ text, isHarmless: false });
+  }
   return found;
+}
+
+/**
+ * What an engine's own nftables drop stays dropped, whatever a table of ours accepts. So it is told to let in what comes
+ * by the tunnel (its raw chain still drops what comes by any other link), and to leave what passes to our table, which
+ * opens published ports alone.
+ */
+function openness({ firewall, tunnel, leases }: WantedNetwork): Record<string, string> {
+  if (firewall !== 'nftables') return {};
+  const modes = leases.map((lease) => [
+    `com.docker.network.bridge.gateway_mode_ipv${cidrFamily(lease)}`,
+    'nat-unprotected',
+  ]);
+  return { 'com.docker.network.bridge.trusted_host_interfaces': tunnel, ...Object.fromEntries(modes) };
 }
 
 /** Docker 20.10 takes no IPv6 range of 2^63 addresses ("invalid bit range"); this one lies beyond every slot. */
@@ -109,6 +131,7 @@ export function createBody(wanted: WantedNetwork, taken: readonly Address[]): un
       'com.docker.network.bridge.name': wanted.bridgeName,
       'com.docker.network.bridge.enable_ip_masquerade': 'false',
       'com.docker.network.driver.mtu': String(wanted.mtu),
+      ...openness(wanted),
     },
     Labels: { [hostLabel]: wanted.hostId },
   };

@@ -29,7 +29,7 @@ export interface DockerOptions {
   /** Undefined: no engine is looked for. */
   readonly socketPath: string | undefined;
   /** What the network should be by the newest map; undefined while the bridge is not there. */
-  readonly wanted: () => WantedNetwork | undefined;
+  readonly wanted: () => Omit<WantedNetwork, 'firewall'> | undefined;
   /** Prefixes whose addresses are on the mesh: this host's leases and its approved subnets. */
   readonly own: () => readonly Cidr[];
   /** Networks that the user had join by command, by name. */
@@ -125,8 +125,9 @@ export function startDocker(options: DockerOptions): Docker {
     }
     options.onChange();
   };
-  const look = async ({ engine, firewall }: Connection): Promise<void> => {
-    const kept = await keepNetwork(engine, options, log);
+  const look = async (to: Connection): Promise<void> => {
+    const { engine, firewall } = to;
+    const kept = await keepNetwork(to, options, log);
     networks = kept.networks;
     networkId = kept.own?.Id;
     if (kept.isMade) options.onShared(true);

@@ -54,7 +54,10 @@ async function lookAgain({ attachments, probe, log }: Context, reconciler: Pick<
 }
 
 /** Undefined until the bridge is there with its addresses: the engine would make one of its own. */
-function wantedNetwork({ agent, selfId }: Context, reconciler: Pick<Reconciler, 'reached'>): WantedNetwork | undefined {
+function wantedNetwork(
+  { agent, selfId }: Context,
+  reconciler: Pick<Reconciler, 'reached'>,
+): Omit<WantedNetwork, 'firewall'> | undefined {
   const { desired, observed } = reconciler.reached();
   const bridge = desired?.bridge;
   if (bridge === undefined || observed === undefined) return undefined;
@@ -64,6 +67,7 @@ function wantedNetwork({ agent, selfId }: Context, reconciler: Pick<Reconciler, 
     bridgeName: bridge.name,
     leases: bridge.addresses.map(networkOf),
     mtu: bridge.mtu,
+    tunnel: agent.interfaceName,
   };
 }
 

@@ -1,4 +1,9 @@
-/** Where the engines of the tests come from: Debian's own, and a later one that `test/setup.sh` unpacked. */
+/**
+ * Where the engines of the tests come from: Debian's own, a later one that `test/setup.sh` unpacked, and Docker 29, which
+ * no suite of Debian has: `dockerd` built from the module github.com/moby/moby/v2 (`CGO_ENABLED=0 go build
+ * -ldflags '-X github.com/moby/moby/v2/dockerversion.Version=29.5.0-dev' ./cmd/dockerd`, go 1.26, moby of August 2026),
+ * put into `.cache/docker/29/bin` by hand, beside the later one's other programs (client, containerd, …) as links.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './lab-config.ts';
@@ -14,17 +19,20 @@ export interface Engine {
 
 const cache = join(root, '.cache/docker');
 
-export function engineOf(version: '20' | '28'): Engine {
+export type EngineVersion = '20' | '28' | '29';
+
+export function engineOf(version: EngineVersion): Engine {
   const imageFile = join(cache, 'image.tar');
   if (!existsSync(imageFile)) throw new Error(`${imageFile} is missing; run sh test/setup.sh`);
   if (version === '20') return { docker: '/usr/bin/docker', path: '/usr/sbin:/usr/bin', imageFile };
-  const bin = join(cache, '28/bin');
-  if (!existsSync(join(bin, 'dockerd'))) throw new Error(`${bin} holds no Docker engine; run sh test/setup.sh`);
+  const bin = join(cache, version, 'bin');
+  const remedy = version === '28' ? 'run sh test/setup.sh' : 'see test/support/docker-kit.ts';
+  if (!existsSync(join(bin, 'dockerd'))) throw new Error(`${bin} holds no Docker engine; ${remedy}`);
   return { docker: join(bin, 'docker'), path: bin, imageFile };
 }
 
 /** Why the engine cannot be had; undefined where it can. */
-export function whyNoEngine(version: '20' | '28'): string | undefined {
+export function whyNoEngine(version: EngineVersion): string | undefined {
   try {
     engineOf(version);
     return undefined;

@@ -2,6 +2,7 @@
  * A mesh whose hosts each have a real engine: it runs before the agent, so that what the agent finds is another's set-up.
  * Containers are Docker's own, on Warren's network.
  */
+import type { EngineVersion } from './docker-kit.ts';
 import { type DockerContainer, type LabDocker, makeDocker } from './lab-docker.ts';
 import type { LabHost } from './lab-host.ts';
 import { type Lab, openLab } from './lab.ts';
@@ -19,22 +20,28 @@ export interface DockerMesh {
 
 export interface DockerMeshOptions {
   readonly count: number;
-  readonly version: '20' | '28';
+  readonly version: EngineVersion;
+  /** Of the daemon, besides those that give it its own places. */
+  readonly flags?: readonly string[];
+  /** When nothing runs yet. */
+  readonly beforeEngines?: (host: LabHost) => Promise<unknown>;
   /** When every engine runs and no agent does. */
   readonly beforeAgents?: (hosts: readonly DockerHost[]) => Promise<void>;
 }
 
 /** Resolves when every engine has Warren's network. */
-export async function openDockerMesh({ count, version, beforeAgents }: DockerMeshOptions): Promise<DockerMesh> {
+export async function openDockerMesh(options: DockerMeshOptions): Promise<DockerMesh> {
+  const { count, version, flags = [], beforeEngines, beforeAgents } = options;
   const lab = await openLab();
   const hosts: DockerHost[] = [];
   for (let i = 1; i <= count; i += 1) {
     const host = await lab.addHost(`h${i}`);
+    await beforeEngines?.(host);
     const engine = await makeDocker(host, version);
     host.settings['WARREN_DOCKER'] = `unix://${engine.socket}`;
     hosts.push({ host, engine });
   }
-  await Promise.all(hosts.map(({ engine }) => engine.start()));
+  await Promise.all(hosts.map(({ engine }) => engine.start(...flags)));
   await beforeAgents?.(hosts);
   const token = await lab.token();
   await Promise.all(

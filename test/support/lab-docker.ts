@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandOptions, type CommandResult, run } from './command.ts';
-import { type Engine, engineOf } from './docker-kit.ts';
+import { type Engine, type EngineVersion, engineOf } from './docker-kit.ts';
 import type { LabHost } from './lab-host.ts';
 import { type Running, startProcess } from './process.ts';
 import { until } from './wait.ts';
@@ -37,10 +37,14 @@ export interface DockerContainer {
 }
 
 /**
- * The engine of `host`, not started; `version`: `20` Debian's own, `28` from the kit; `resolvConf`: what it finds the
+ * The engine of `host`, not started; `version`: `20` Debian's own, others from the kit; `resolvConf`: what it finds the
  * host's name servers in. Throws where it cannot be had.
  */
-export async function makeDocker(host: LabHost, version: '20' | '28' = '20', resolvConf?: string): Promise<LabDocker> {
+export async function makeDocker(
+  host: LabHost,
+  version: EngineVersion = '20',
+  resolvConf?: string,
+): Promise<LabDocker> {
   const engine = engineOf(version);
   const dir = join(host.dir, 'docker');
   for (const folder of ['data', 'exec', 'run/plugins', 'cgroup']) mkdirSync(join(dir, folder), { recursive: true });

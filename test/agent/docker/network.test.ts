@@ -61,6 +61,27 @@ test('another MTU waits until nobody uses the network', () => {
   assert.deepEqual(kinds([made()], 0, smaller), ['network-remove', 'network-create']);
 });
 
+test('an engine that writes nftables itself is told to let the mesh in, and only the mesh', () => {
+  const nftables = { ...wanted, firewall: 'nftables' as const };
+  const { 'com.docker.network.driver.mtu': mtu, ...options } = bodyOf(nftables).Options;
+  assert.equal(mtu, String(wanted.mtu));
+  assert.deepEqual(options, {
+    'com.docker.network.bridge.name': 'warren-br',
+    'com.docker.network.bridge.enable_ip_masquerade': 'false',
+    'com.docker.network.bridge.trusted_host_interfaces': 'warren0',
+    'com.docker.network.bridge.gateway_mode_ipv4': 'nat-unprotected',
+    'com.docker.network.bridge.gateway_mode_ipv6': 'nat-unprotected',
+  });
+  assert.deepEqual(planNetwork(nftables, [made(nftables)], 0), { steps: [], refusal: undefined });
+});
+
+test('an engine that writes nftables since a restart needs the network anew; one that writes iptables again does not', () => {
+  const nftables = { ...wanted, firewall: 'nftables' as const };
+  assert.deepEqual(kinds([made()], 0, nftables), ['network-remove', 'network-create']);
+  assert.match(planNetwork(nftables, [made()], 2).refusal ?? '', /lets nothing in by warren0.*its 2 containers/);
+  assert.deepEqual(kinds([made(nftables)], 2), []);
+});
+
 test('without a lease, or before the bridge is there, nothing is made', () => {
   assert.deepEqual(kinds([], 0, { ...wanted, leases: [] }), []);
   assert.deepEqual(planNetwork(undefined, [], 0).steps, []);

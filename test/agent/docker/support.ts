@@ -51,6 +51,8 @@ export const wanted: WantedNetwork = {
   bridgeName: 'warren-br',
   leases: [parseCidr('10.210.1.0/24'), parseCidr('fd00:1::/64')],
   mtu: 1380,
+  tunnel: 'warren0',
+  firewall: 'iptables',
 };
 
 /** Knows the containers that are in `running` when it is asked. */
