@@ -8,6 +8,7 @@ import type { Observed, ObservedFdbEntry, ObservedLink, ObservedNamespace } from
 import { type AttachmentSpec, type HostSettings, linkMark } from './plan/settings.ts';
 import { showEntries, showPortVlans } from './system/bridge.ts';
 import { showLinks, showNamespace, showRoutes } from './system/ip.ts';
+import { showForeign } from './system/foreign.ts';
 import { showIptables } from './system/iptables.ts';
 import { showTable } from './system/nft.ts';
 import type { System } from './system/run.ts';
@@ -36,6 +37,7 @@ export async function observe(
     table,
     bridgeTable,
     iptables,
+    foreign,
     sysctls,
     namespaces,
     fdb,
@@ -49,6 +51,7 @@ export async function observe(
     showTable(system, settings.tableName),
     showTable(system, settings.tableName, 'bridge'),
     showIptables(system),
+    showForeign(system, settings.tableName),
     readSysctls(system, links),
     observeNamespaces(system, attachments),
     observeEntries(system, links, linkMark(settings)),
@@ -66,6 +69,7 @@ export async function observe(
     table,
     bridgeTable,
     iptables,
+    foreign,
     resolver,
     firewalld,
     sysctls,

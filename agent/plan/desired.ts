@@ -111,7 +111,8 @@ export interface Refusal {
     | 'interface-refused'
     | 'attachment-refused'
     | 'segment-refused'
-    | 'publication-refused';
+    | 'publication-refused'
+    | 'firewall-drops';
   readonly subject: string;
   readonly why: string;
 }

@@ -21,6 +21,8 @@ export interface Observed {
   /** The one of family bridge. */
   readonly bridgeTable: ObservedTable;
   readonly iptables: ObservedIptables;
+  /** Of others, that may stand in the way. */
+  readonly foreign: readonly ForeignTable[];
   /** Undefined where none runs for this host. */
   readonly firewalld: ObservedFirewalld | undefined;
   /** What systemd-resolved knows of the tunnel; undefined where none runs for this host. */
@@ -29,6 +31,16 @@ export interface Observed {
   readonly sysctls: ReadonlyMap<string, string | undefined>;
   /** By attachment id; missing where its namespace could not be entered. */
   readonly attachments: ReadonlyMap<string, ObservedNamespace>;
+}
+
+/** An nftables table of somebody else's. */
+export interface ForeignTable {
+  readonly family: 'inet' | 'ip' | 'ip6';
+  readonly name: string;
+  /** Base chains that drop what they have no rule for. */
+  readonly drops: readonly { readonly chain: string; readonly hook: 'input' | 'forward' }[];
+  /** As nft lists it. */
+  readonly text: string;
 }
 
 export interface ObservedFirewalld {

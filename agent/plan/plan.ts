@@ -9,6 +9,7 @@ import { planBridge, planTunnel } from './bridge.ts';
 import type { Desired, Refusal } from './desired.ts';
 import { type EndpointMemory, noEndpointMemory } from './endpoints.ts';
 import { planFirewalld } from './firewalld.ts';
+import { planForeign } from './foreign.ts';
 import { planIptables } from './iptables.ts';
 import type { Observed, ObservedLink } from './observed.ts';
 import { planResolver } from './resolver.ts';
@@ -56,7 +57,9 @@ export function plan(desired: Desired, observed: Observed, memory: EndpointMemor
     ...planFirewalld(desired.firewalld, observed.firewalld, observed.links),
     ...planResolver(desired.resolver, ownTunnel(desired, observed), observed.resolver),
   ];
-  return { steps, refusals: [...tunnel.refusals, ...bridge.refusals, ...segments.refusals, ...attachments.refusals] };
+  const foreign = planForeign(desired.iptables, observed.foreign);
+  const refusals = [tunnel.refusals, bridge.refusals, segments.refusals, attachments.refusals, foreign].flat();
+  return { steps, refusals };
 }
 
 /** Words of others about a link that is not ours stay. */

@@ -244,6 +244,7 @@ export class FakeHost {
       if (json === undefined) throw new Refusal('Error: No such file or directory');
       return ok(json);
     }
+    if (line === '-j list chains') return ok('{"nftables":[]}');
     if (line !== '-f -') throw new Error(`the fake host does not know 'nft ${line}'`);
     this.#tell('nft', this.nft.script(input ?? ''));
     return ok('');
