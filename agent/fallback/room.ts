@@ -71,12 +71,20 @@ export function startFallback(options: FallbackOptions): Fallback {
   const ownSpread = calledPatienceMs * (1 + clock.random() / 2);
   let hosts: ReadonlyMap<HostId, HostRecord> = new Map();
   let ids: ReadonlyMap<ProbeId, HostId> = new Map();
+  let known: readonly HostRecord[] | undefined;
   let isRelay = false;
   let listener: Listener | undefined;
   let selfName: HostName | undefined;
 
-  const idOf = (host: HostRecord): ProbeId => senderOf(host.publicKey);
-  const ownId = (): ProbeId => senderOf(options.selfKey());
+  /** A hash each, and every packet needs one. */
+  const senders = new Map<HostRecord['publicKey'], ProbeId>();
+  const sender = (key: HostRecord['publicKey']): ProbeId => {
+    const id = senders.get(key) ?? senderOf(key);
+    senders.set(key, id);
+    return id;
+  };
+  const idOf = (host: HostRecord): ProbeId => sender(host.publicKey);
+  const ownId = (): ProbeId => sender(options.selfKey());
   const ways: Ways = createWays({
     log,
     listenPort: options.listenPort,
@@ -178,6 +186,9 @@ export function startFallback(options: FallbackOptions): Fallback {
   };
   return {
     stand: (all) => {
+      if (all === known) return;
+      known = all;
+      senders.clear();
       const self = all.find(({ id }) => id === selfId);
       const others = self === undefined ? [] : all.filter(({ id }) => id !== selfId);
       hosts = new Map(others.map((host) => [host.id, host]));

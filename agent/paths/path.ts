@@ -78,6 +78,8 @@ export const isSilent = (path: Path): boolean => path.misses >= deadMisses.direc
 
 /** When no answer counts as none. */
 export function answerDueAt(path: Path): number {
+  // A stream loses nothing: what is late is on its way still, behind what was sent before.
+  if (path.kind === 'tls') return (path.askedAt ?? 0) + Math.min(2000, Math.max(600, 4 * path.rttMs));
   return (path.askedAt ?? 0) + (path.provenAt === undefined ? 1000 : patienceMs(path.rttMs));
 }
 
@@ -104,9 +106,14 @@ export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): n
 
 const rank = (path: Path): number => pathKinds.indexOf(path.kind);
 
-/** Ways as good as each other: moving between them would gain nothing. */
-const isAsGood = (path: Path, other: Path): boolean =>
-  rank(path) === rank(other) && path.rttMs <= other.rttMs * 1.3 + 5;
+/**
+ * Ways as good as each other: moving between them would gain nothing. What goes through streams in user space takes as long
+ * as machines are busy at the moment, so there only much less is less.
+ */
+function isAsGood(path: Path, other: Path): boolean {
+  if (rank(path) !== rank(other)) return false;
+  return path.rttMs <= (path.kind === 'tls' ? other.rttMs * 3 + 500 : other.rttMs * 1.3 + 5);
+}
 
 /** The best that works; the one in use where it is as good. */
 export function bestPath(

@@ -120,6 +120,20 @@ test('over TLS is the last of ways, is left for a relay, and all others are aske
   assert.equal(tracker.choice(peer, 611_500)?.best.endpoint, local, 'each kind is taken back by itself');
 });
 
+test('of two ways over TLS the one in use is kept, however busy the machines are, until it dies', () => {
+  const tracker = started();
+  const [one, two] = [parseEndpoint('127.0.0.1:40000'), parseEndpoint('127.0.0.1:40001')];
+  tracker.setCarried(peer, { kind: 'tls', via: relay }, one, 0);
+  tracker.setCarried(peer, { kind: 'tls', via: parseHostName('relay-2') }, two, 0);
+  tracker.setInUse(peer, one);
+  for (let at = 0; at < 120_000; at += 500) {
+    play(tracker, at, 500, (endpoint) => (endpoint === one ? 10 + ((at / 500) % 9) * 60 : 20));
+    if (at > 2000) assert.equal(tracker.choice(peer, at + 500)?.best.endpoint, one, `after ${at} ms`);
+  }
+  play(tracker, 120_000, 5000, (endpoint) => (endpoint === one ? undefined : 20));
+  assert.equal(tracker.choice(peer, 125_000)?.best.endpoint, two);
+});
+
 test('the way in use is kept where it is as good as the best', () => {
   const tracker = started(candidate(wan), candidate(other));
   tracker.setInUse(peer, other);
