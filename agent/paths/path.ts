@@ -19,6 +19,8 @@ export interface Candidate {
 export interface Path extends Candidate {
   /** True where the peer's own packets came from it and nobody named it. */
   readonly isHeard: boolean;
+  /** Named, found by WireGuard or proven; what a ping alone tells of is answered, which asks back, and not asked: it may be a replay. */
+  isTrusted: boolean;
   /** Questions since something new happened. */
   asks: number;
   /** When the last question went out; undefined before the first. */
@@ -31,19 +33,21 @@ export interface Path extends Candidate {
   provenAt: number | undefined;
   /** When it first answered after it had not. */
   provenSince: number | undefined;
+  /** Of the last answer; Infinity before the first. */
   rttMs: number;
 }
 
 export const newPath = (candidate: Candidate, isHeard: boolean): Path => ({
   ...candidate,
   isHeard,
+  isTrusted: !isHeard,
   asks: 0,
   askedAt: undefined,
   question: undefined,
   misses: 0,
   provenAt: undefined,
   provenSince: undefined,
-  rttMs: 0,
+  rttMs: Infinity,
 });
 
 /** As many questions in a row go unanswered on a way that works once in a million times at 1 % of loss. */
@@ -89,6 +93,7 @@ export const patienceMs = (rttMs: number): number => Math.min(1000, Math.max(300
 /** When to ask next; Infinity for never. `best`: the peer's best way, which may be this one. */
 export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): number {
   if (path.question !== undefined) return answerDueAt(path);
+  if (!path.isTrusted) return Infinity;
   if (path.asks === 0) return -Infinity;
   const last = Math.max(path.askedAt ?? -Infinity, path.provenAt ?? -Infinity);
   if (path === best) {
@@ -106,12 +111,21 @@ export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): n
 
 const rank = (path: Path): number => pathKinds.indexOf(path.kind);
 
+/** True where the peer moved from one way to another: it answered at the second ever since the first is silent. */
+const hasMoved = (from: Path, to: Path): boolean =>
+  from.misses > 0 && to.misses === 0 && (to.provenSince ?? -Infinity) > (from.provenAt ?? Infinity);
+
+const isBetter = (path: Path, other: Path): boolean => {
+  if (rank(path) !== rank(other)) return rank(path) < rank(other);
+  return hasMoved(other, path) || (path.rttMs < other.rttMs && !hasMoved(path, other));
+};
+
 /**
  * Ways as good as each other: moving between them would gain nothing. What goes through streams in user space takes as long
  * as machines are busy at the moment, so there only much less is less.
  */
 function isAsGood(path: Path, other: Path): boolean {
-  if (rank(path) !== rank(other)) return false;
+  if (rank(path) !== rank(other) || hasMoved(path, other)) return false;
   return path.rttMs <= (path.kind === 'tls' ? other.rttMs * 3 + 500 : other.rttMs * 1.3 + 5);
 }
 
@@ -127,8 +141,7 @@ export function bestPath(
   for (const path of paths) {
     if (!isUsable(path, now, rhythm)) continue;
     if (path.endpoint === inUse) current = path;
-    if (best === undefined || rank(path) < rank(best) || (rank(path) === rank(best) && path.rttMs < best.rttMs))
-      best = path;
+    if (best === undefined || isBetter(path, best)) best = path;
   }
   return current !== undefined && best !== undefined && isAsGood(current, best) ? current : best;
 }

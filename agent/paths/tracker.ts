@@ -76,6 +76,8 @@ interface PeerPaths {
 
 /** Ways that nobody named, kept per peer. */
 const mostHeard = 4;
+/** A way that answered so lately is not asked again only because another one answers too. */
+const doubtMs = 300;
 /** A peer that is looking wakes this one so often at most. */
 const stirAgainMs = 5_000;
 
@@ -102,7 +104,13 @@ export function createTracker(
     return next;
   };
   const prove = (peer: PeerPaths, path: Path, now: number): void => {
-    if (path.provenAt === undefined || path.misses > 0) path.provenSince = now;
+    if (path.provenAt === undefined || path.misses > 0) {
+      path.provenSince = now;
+      // A peer that answers elsewhere may have gone from where it was.
+      const inUse = bestOf(peer, now);
+      if (inUse !== undefined && inUse !== path && now - (inUse.provenAt ?? 0) >= doubtMs) inUse.asks = 0;
+    }
+    path.isTrusted = true;
     path.provenAt = now;
     path.misses = 0;
     peer.nextAt = 0;
@@ -137,7 +145,7 @@ export function createTracker(
       peer.inUse = endpoint;
       peer.nextAt = 0;
       // Also one that a newer record does not name: what is not known here, nobody moves the tunnel away from.
-      if (!isKnown) addHeard(peer.paths, describe(key, endpoint));
+      if (!isKnown) addHeard(peer.paths, describe(key, endpoint), true);
     },
     setCarried: (key, { kind, via }, endpoint, now) => {
       const peer = peers.get(key);
@@ -157,7 +165,7 @@ export function createTracker(
       const peer = peers.get(key);
       if (peer === undefined) return false;
       const isNew = !peer.paths.has(from);
-      if (isNew) addHeard(peer.paths, describe(key, from));
+      if (isNew) addHeard(peer.paths, describe(key, from), false);
       if (isSeeking && isCarried(bestOf(peer, now)?.kind ?? 'relay') && now - peer.stirredAt >= stirAgainMs)
         stirOne(peer, now);
       return isNew;
@@ -238,17 +246,22 @@ function replaceNamed(paths: Map<Endpoint, Path>, candidates: readonly Candidate
     const known = paths.get(candidate.endpoint);
     if (known !== undefined && known.kind === candidate.kind && !known.isHeard) continue;
     isNew ||= known === undefined;
-    paths.set(candidate.endpoint, { ...(known ?? newPath(candidate, false)), ...candidate, isHeard: false });
+    paths.set(candidate.endpoint, {
+      ...(known ?? newPath(candidate, false)),
+      ...candidate,
+      isHeard: false,
+      isTrusted: true,
+    });
   }
   return isNew;
 }
 
 /** The one that was silent longest gives way. */
-function addHeard(paths: Map<Endpoint, Path>, candidate: Candidate): void {
+function addHeard(paths: Map<Endpoint, Path>, candidate: Candidate, isTrusted: boolean): void {
   const heard = [...paths.values()].filter(({ isHeard }) => isHeard);
   if (heard.length >= mostHeard) {
     const [oldest] = heard.sort((a, b) => (a.provenAt ?? 0) - (b.provenAt ?? 0));
     if (oldest !== undefined) paths.delete(oldest.endpoint);
   }
-  paths.set(candidate.endpoint, newPath(candidate, true));
+  paths.set(candidate.endpoint, { ...newPath(candidate, true), isTrusted });
 }

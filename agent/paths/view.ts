@@ -26,11 +26,10 @@ export const noPath: PathView = { path: 'none', via: null, pathSince: null, rttM
 export function viewPath(endpoint: Endpoint | null, isHeardFrom: boolean, path: Path | undefined): PathView {
   if (!isHeardFrom || endpoint === null) return noPath;
   if (path === undefined) return { ...noPath, path: 'direct' };
-  const isProven = path.provenAt !== undefined;
   return {
     path: path.kind,
     via: path.via ?? null,
     pathSince: path.provenSince === undefined ? null : timeOf(path.provenSince),
-    rttMs: isProven ? path.rttMs : null,
+    rttMs: Number.isFinite(path.rttMs) ? path.rttMs : null,
   };
 }

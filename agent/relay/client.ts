@@ -13,7 +13,8 @@ import { type Path, isCarried } from '../paths/path.ts';
 import { relayAt } from '../paths/relay-port.ts';
 import type { Channel } from '../probe/channel.ts';
 import { senderOf } from '../probe/wire.ts';
-import { type PeerGround, type RelayGround, type Sent, createLinks } from './links.ts';
+import type { PeerGround, RelayGround, Sent } from './ground.ts';
+import { createLinks } from './links.ts';
 import { type ProbeId, decodeBody, relayKinds } from './wire.ts';
 
 export interface RelayClientOptions {

@@ -3,53 +3,10 @@
  * first and the other follows its invitation, so both are at the same relays; who waits too long asks by itself. Pure
  * but for its own memory: the caller owns clock, packets, and the knowledge of who is reached how.
  */
-import { type Endpoint, makeEndpoint, splitEndpoint } from '../../shared/net/endpoint.ts';
+import type { Endpoint } from '../../shared/net/endpoint.ts';
+import type { FromRelay, Ground, Route, Sent } from './ground.ts';
+import { type Link, newLink, portEndpoint, restart } from './link.ts';
 import { type ProbeId, type RelayBody, encodeBody, noChallenge, refusals, relayKinds } from './wire.ts';
-
-/** What the rest of the agent knows. */
-export interface Ground {
-  /** All hosts of the map but this one. */
-  readonly peers: ReadonlyMap<ProbeId, PeerGround>;
-  /** Relays with a proven direct way, the quickest first. */
-  readonly relays: readonly RelayGround[];
-  /** All that the map marks as relays. */
-  readonly marked: ReadonlySet<ProbeId>;
-}
-
-export interface PeerGround {
-  /** True while no direct way to it is proven. */
-  readonly isInNeed: boolean;
-  /** The relay that its tunnel goes by now. */
-  readonly inUse: ProbeId | undefined;
-}
-
-export interface RelayGround {
-  readonly id: ProbeId;
-  /** Where it was proven to be, the best first, one per family. */
-  readonly endpoints: readonly Endpoint[];
-}
-
-export interface Sent {
-  readonly to: Endpoint;
-  readonly host: ProbeId;
-  readonly kind: number;
-  readonly transaction: string;
-  readonly body: Buffer;
-}
-
-export interface FromRelay {
-  readonly kind: number;
-  readonly relay: ProbeId;
-  readonly from: Endpoint;
-  readonly transaction: string;
-  readonly body: RelayBody;
-}
-
-export interface Route {
-  readonly peer: ProbeId;
-  readonly relay: ProbeId;
-  readonly endpoint: Endpoint;
-}
 
 export interface Links {
   /** Takes note of what is known now; asks where there is need. */
@@ -63,22 +20,6 @@ export interface Links {
   routes(): readonly Route[];
   /** Something is wrong with the way to this peer: claim again now, for its mapping may be another one. */
   renew(peer: ProbeId, now: number): void;
-}
-
-interface Link {
-  readonly peer: ProbeId;
-  readonly relay: ProbeId;
-  /** The relay's own, where it is asked; its port for us is at the same address. */
-  endpoint: Endpoint;
-  phase: 'asking' | 'claiming' | 'through';
-  port: number;
-  /** The last few, newest last: an answer may be slower than the next question. */
-  transactions: string[];
-  beganAt: number;
-  sentAt: number;
-  answeredAt: number;
-  tries: number;
-  nextAt: number;
 }
 
 /** One that carries traffic and one that is warm. */
@@ -114,24 +55,9 @@ export function createLinks(self: ProbeId, newTransaction: () => string): Links 
   const keyOf = (peer: ProbeId, relay: ProbeId): string => `${peer} ${relay}`;
   const linksOf = (peer: ProbeId): Link[] => [...links.values()].filter((link) => link.peer === peer);
   const begin = (peer: ProbeId, relay: ProbeId, endpoint: Endpoint, port: number, now: number): Link => {
-    const link: Link = {
-      peer,
-      relay,
-      endpoint,
-      port,
-      phase: port === 0 ? 'asking' : 'claiming',
-      transactions: [],
-      beganAt: now,
-      sentAt: -Infinity,
-      answeredAt: -Infinity,
-      tries: 0,
-      nextAt: now,
-    };
+    const link = newLink(peer, relay, endpoint, port, now);
     links.set(keyOf(peer, relay), link);
     return link;
-  };
-  const restart = (link: Link, now: number, waitMs: number): void => {
-    Object.assign(link, { phase: 'asking', port: 0, transactions: [], tries: 0, beganAt: now, nextAt: now + waitMs });
   };
   const avoid = (link: Link, now: number): void => {
     const key = keyOf(link.peer, link.relay);
@@ -139,7 +65,6 @@ export function createLinks(self: ProbeId, newTransaction: () => string): Links 
     links.delete(key);
     avoided.set(key, { times, until: now + Math.min(longestAvoidMs, avoidMs * 2 ** Math.min(times - 1, 8)) });
   };
-  const portEndpoint = ({ endpoint, port }: Link): Endpoint => makeEndpoint(splitEndpoint(endpoint).address, port);
   const isHopeful = (link: Link, now: number): boolean => link.phase === 'through' || now - link.beganAt < hopeMs;
 
   const noteNeeds = (now: number): void => {

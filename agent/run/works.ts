@@ -104,12 +104,12 @@ export function startWorks(context: Context): Works {
     stream.nudge();
   };
   const renewal = startRenewal({ link, clock, log, state, name: host.name, onNewKey, onNewCertificate });
-  const kernel = watchKernel(
-    system,
-    context.settings(),
-    () => reconciler.look(),
-    () => context.beside.forgetFirewalld(),
-  );
+  const kernel = watchKernel(system, context.settings(), {
+    onChange: () => reconciler.look(),
+    onFirewalld: () => context.beside.forgetFirewalld(),
+    // Peers hear from the new address while the pass still looks.
+    onAddress: () => paths.room?.stir(),
+  });
   workloads.onChange(() => {
     reconciler.wake();
     news.look();

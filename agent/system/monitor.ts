@@ -8,30 +8,36 @@ import type { System, Watch } from './run.ts';
 
 const debounceMs = 100;
 
-/**
- * Calls `wake` at most once per 100 ms, after the last line that concerns us or the first of a burst that goes on;
- * before it `onFirewalld`, where firewalld made its rules anew or has changed what it does with our links.
- */
-export function watchKernel(
-  system: System,
-  settings: HostSettings,
-  wake: () => void,
-  onFirewalld: () => void = () => undefined,
-): Watch {
+export interface KernelListeners {
+  /** At most once per 100 ms, after the last line that concerns us or the first of a burst that goes on. */
+  readonly onChange: () => void;
+  /** Before `onChange`: firewalld made its rules anew or has changed what it does with our links. */
+  readonly onFirewalld?: () => void;
+  /** Before `onChange`: this host has another address than before, or one less. */
+  readonly onAddress?: () => void;
+}
+
+export function watchKernel(system: System, settings: HostSettings, listeners: KernelListeners): Watch {
+  const { onChange, onFirewalld, onAddress } = listeners;
+  const isAddressNew = createAddressNews(settings);
   let timer: NodeJS.Timeout | undefined;
+  let isMoved = false;
   const soon = (): void => {
     timer ??= setTimeout(() => {
       timer = undefined;
-      wake();
+      if (isMoved) onAddress?.();
+      isMoved = false;
+      onChange();
     }, debounceMs);
   };
   const watches = [
     system.watch(['ip', 'monitor', 'link', 'address', 'route'], (line) => {
+      isMoved ||= isAddressNew(line);
       if (concernsLinks(line, settings)) soon();
     }),
     system.watch(['nft', 'monitor'], (line) => {
       const isFirewalld = concernsFirewalld(line, settings);
-      if (isFirewalld) onFirewalld();
+      if (isFirewalld) onFirewalld?.();
       if (isFirewalld || concernsTable(line, settings)) soon();
     }),
   ];
@@ -40,6 +46,21 @@ export function watchKernel(
       clearTimeout(timer);
       for (const watch of watches) watch.stop();
     },
+  };
+}
+
+/** Tells of each line whether an address came or went; one whose lifetime was renewed did neither. */
+export function createAddressNews(settings: HostSettings): (line: string) => boolean {
+  const known = new Set<string>();
+  return (line) => {
+    const [, deleted, device, address] = /^(Deleted )?\d+:\s+([^\s:@]+)\s+inet6? (\S+)/.exec(line) ?? [];
+    if (device === undefined || address === undefined || !concernsLinks(line, settings)) return false;
+    if (device === settings.interfaceName || device === settings.bridgeName || device.startsWith('wv')) return false;
+    const key = `${device} ${address}`;
+    if (deleted !== undefined) known.delete(key);
+    else if (known.has(key)) return false;
+    else known.add(key);
+    return true;
   };
 }
 

@@ -118,7 +118,7 @@ for (const breakage of breakages) {
 
 test('the kernel tells of a deleted route and of a flushed ruleset', async () => {
   let wakes = 0;
-  const watch = watchKernel(system, agent.settings, () => (wakes += 1));
+  const watch = watchKernel(system, agent.settings, { onChange: () => (wakes += 1) });
   try {
     for (const breakage of ['ip route del 10.210.2.0/24', 'nft flush ruleset']) {
       const before = wakes;

@@ -8,7 +8,7 @@ import type { LabContainer } from '../support/lab-container.ts';
 import type { LabHost } from '../support/lab-host.ts';
 import { type NatBox, addBox } from '../support/lab-nat.ts';
 import { type Lab, openLab, waitForPaths } from '../support/lab.ts';
-import { type Traffic, startTraffic } from '../support/traffic.ts';
+import { type Traffic, longestGap, startTraffic } from '../support/traffic.ts';
 import { until } from '../support/wait.ts';
 
 /** Two hosts, each behind a symmetric NAT of its own, and two relays on the underlay: nothing but a relay joins them. */
@@ -66,23 +66,12 @@ async function moreReplies(traffic: Traffic, count: number): Promise<void> {
   await until(`${count} replies more`, { seconds: 20 }, () => traffic.received() >= had + count);
 }
 
-/** Longest row of packets without an answer, at 20 a second. */
-function gapSeconds(lost: readonly number[]): number {
-  let longest = 0;
-  let row = 0;
-  lost.forEach((number, i) => {
-    row = lost[i - 1] === number - 1 ? row + 1 : 1;
-    longest = Math.max(longest, row);
-  });
-  return longest / 20;
-}
-
 async function whileTalking(t: TestContext, change: (traffic: Traffic) => Promise<void>): Promise<number> {
   const traffic = await startTraffic(from, to, { perSecond: 20 });
   await change(traffic);
   await moreReplies(traffic, 20);
   const { lost } = await traffic.stop();
-  t.diagnostic(`${lost.length} packets lost, longest gap ${gapSeconds(lost)} s`);
+  t.diagnostic(`${lost.length} packets lost, longest gap ${longestGap(lost) / 20} s`);
   return lost.length;
 }
 

@@ -59,6 +59,17 @@ export async function startTraffic(
   };
 }
 
+/** The longest row of packets that were never answered. */
+export function longestGap(lost: readonly number[]): number {
+  let longest = 0;
+  let row = 0;
+  lost.forEach((number, i) => {
+    row = lost[i - 1] === number - 1 ? row + 1 : 1;
+    longest = Math.max(longest, row);
+  });
+  return longest;
+}
+
 /** Reads what iputils' ping printed. */
 export function readLoss(path: string, output: string): Loss {
   const replies = repliesIn(output);

@@ -143,6 +143,47 @@ test('the way in use is kept where it is as good as the best', () => {
   assert.equal(tracker.choice(peer, 3000)?.best.endpoint, wan);
 });
 
+test('a peer that is heard elsewhere while the way in use falls silent is followed within a second', () => {
+  const tracker = started(candidate(wan));
+  tracker.setInUse(peer, wan);
+  play(tracker, 0, 8200, () => 10);
+  tracker.heard(peer, other, false, 8200);
+  tracker.proven(peer, other, 8200);
+  play(tracker, 8200, 800, (endpoint) => (endpoint === other ? 20 : undefined));
+  assert.equal(tracker.choice(peer, 9000)?.best.endpoint, other);
+  // And so it is when it comes back.
+  tracker.setInUse(peer, other);
+  play(tracker, 9000, 60_000, (endpoint) => (endpoint === other ? 20 : undefined));
+  tracker.heard(peer, wan, false, 69_000);
+  tracker.proven(peer, wan, 69_000);
+  play(tracker, 69_000, 800, (endpoint) => (endpoint === wan ? 10 : undefined));
+  assert.equal(tracker.choice(peer, 69_800)?.best.endpoint, wan);
+  // Where both answer the one in use is kept.
+  const kept = started(candidate(wan));
+  kept.setInUse(peer, wan);
+  play(kept, 0, 8200, () => 10);
+  kept.heard(peer, other, false, 8200);
+  kept.proven(peer, other, 8200);
+  play(kept, 8200, 20_000, () => 10);
+  assert.equal(kept.choice(peer, 28_200)?.best.endpoint, wan);
+});
+
+test('one lost answer does not move a peer between two ways that both worked before', () => {
+  const tracker = started(candidate(wan), candidate(other));
+  tracker.setInUse(peer, wan);
+  play(tracker, 0, 20_000, () => 10);
+  let isLost = false;
+  const asked = play(tracker, 20_000, 6_000, (endpoint, now) => {
+    if (endpoint === wan && !isLost && now >= 20_000) {
+      isLost = true;
+      return undefined;
+    }
+    if (isLost) assert.equal(tracker.choice(peer, now)?.best.endpoint, wan);
+    return 10;
+  });
+  assert.ok(isLost && asked.length > 1);
+});
+
 test('only the answer to the question that waits, from where it was asked, proves a way', () => {
   const tracker = started(candidate(wan), candidate(other));
   const [first] = tracker.ask(0, 1, () => 'one');
@@ -155,12 +196,16 @@ test('only the answer to the question that waits, from where it was asked, prove
   assert.equal(tracker.choice(peer, 11)?.best.endpoint, wan);
 });
 
-test('where a peer was heard from is a way, of which only the last few are kept', () => {
+test('where a peer was heard from is asked only once it is proven, and only the last few are kept', () => {
   const tracker = started(candidate(wan));
   for (let i = 1; i <= 20; i += 1) {
     assert.equal(tracker.heard(peer, parseEndpoint(`203.0.113.${i}:1`), false, 0), true);
   }
-  assert.equal(play(tracker, 0, 50, () => 10).length, 5);
+  assert.equal(tracker.ways(peer).length, 5);
+  // The ping may be a replay from a forged address, which would be sent more than was sent.
+  assert.equal(play(tracker, 0, 50, () => 10).length, 1);
+  tracker.proven(peer, parseEndpoint('203.0.113.20:1'), 50);
+  assert.equal(play(tracker, 50, 50, () => 10).length, 1);
   assert.equal(tracker.heard(peer, wan, false, 0), false);
 });
 

@@ -95,6 +95,7 @@ const way = (endpoint: Endpoint): Path => ({
   endpoint,
   kind: 'direct',
   isHeard: false,
+  isTrusted: true,
   asks: 1,
   askedAt: 0,
   question: undefined,
