@@ -111,9 +111,12 @@ export function nextAskAt(path: Path, best: Path | undefined, rhythm: Rhythm): n
 
 const rank = (path: Path): number => pathKinds.indexOf(path.kind);
 
-/** True where the peer moved from one way to another: it answered at the second ever since the first is silent. */
+/** True where the peer moved from one way to another: it answered at the second ever since the first is silent. Not over TLS, where late is not lost. */
 const hasMoved = (from: Path, to: Path): boolean =>
-  from.misses > 0 && to.misses === 0 && (to.provenSince ?? -Infinity) > (from.provenAt ?? Infinity);
+  from.kind !== 'tls' &&
+  from.misses > 0 &&
+  to.misses === 0 &&
+  (to.provenSince ?? -Infinity) > (from.provenAt ?? Infinity);
 
 const isBetter = (path: Path, other: Path): boolean => {
   if (rank(path) !== rank(other)) return rank(path) < rank(other);
