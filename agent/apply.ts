@@ -12,7 +12,7 @@ import { type Step, stepSubject } from './plan/step.ts';
 import { createWireguard } from './system/backend.ts';
 import { bindFirewalld, setFirewalld } from './system/firewalld.ts';
 import { restoreIptables } from './system/iptables.ts';
-import { changeElements, removeTable, replaceTable } from './system/nft.ts';
+import { changeElements, removeTable, setTable } from './system/nft.ts';
 import { clearResolver, setResolver } from './system/resolved.ts';
 import type { System } from './system/run.ts';
 
@@ -55,7 +55,7 @@ type Executor = 'sysctl' | 'table' | 'bus' | 'tunnel' | 'wireguard' | 'batch' | 
 
 const executors: Readonly<Record<Step['kind'], Executor>> = {
   'sysctl-set': 'sysctl',
-  'table-replace': 'table',
+  'table-set': 'table',
   'elements-set': 'table',
   'table-remove': 'table',
   'iptables-set': 'table',
@@ -137,7 +137,7 @@ async function applyOneByOne(system: System, settings: HostSettings, group: read
 
 async function applyOne(system: System, settings: HostSettings, step: Step): Promise<void> {
   if (step.kind === 'sysctl-set') await system.writeSysctl(step.path, step.value);
-  if (step.kind === 'table-replace') await replaceTable(system, step);
+  if (step.kind === 'table-set') await setTable(system, step);
   if (step.kind === 'elements-set') await changeElements(system, step);
   if (step.kind === 'table-remove') await removeTable(system, step.name, step.family);
   if (step.kind === 'iptables-set') await restoreIptables(system, step.family, step.input);
@@ -168,7 +168,7 @@ const vlansOf = (bridgeName: string): string => `${bridgeName} VLANs`;
 function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
   switch (step.kind) {
     case 'sysctl-set':
-    case 'table-replace':
+    case 'table-set':
     case 'elements-set':
     case 'table-remove':
     case 'iptables-set':

@@ -7,22 +7,31 @@
  */
 import { vxlanPort } from './bridged.ts';
 import type { DesiredSegment } from './desired.ts';
+import { type Hook, type TablePart, baseChain } from './nft-table.ts';
 
-export function segmentRules(tunnel: string, segments: readonly DesiredSegment[]): string[] {
+export function segmentRules(tunnel: string, segments: readonly DesiredSegment[]): TablePart[] {
   if (segments.length === 0) return [];
+  const rulesOf = (hook: Hook['hook'], name: string, rules: readonly string[]): TablePart =>
+    baseChain(name, { type: 'filter', hook, priority: -149 }, rules);
   return [
-    '  chain check_segments { type filter hook input priority -149; policy accept;',
-    ...segments.flatMap((segment) => inputRules(tunnel, segment)),
-    '  }',
-    '  chain send_segments { type filter hook output priority -149; policy accept;',
-    ...segments.map(({ vni }) => `    ${carries(vni)} meta skuid >= 0 counter drop`),
-    '  }',
-    '  chain leave_segments { type filter hook forward priority -149; policy accept;',
-    ...segments.flatMap(({ bridgeName }) => [
-      `    iifname "${bridgeName}" oifname != "${bridgeName}" counter drop`,
-      `    oifname "${bridgeName}" iifname != "${bridgeName}" counter drop`,
-    ]),
-    '  }',
+    rulesOf(
+      'input',
+      'check_segments',
+      segments.flatMap((segment) => inputRules(tunnel, segment)),
+    ),
+    rulesOf(
+      'output',
+      'send_segments',
+      segments.map(({ vni }) => `${carries(vni)} meta skuid >= 0 counter drop`),
+    ),
+    rulesOf(
+      'forward',
+      'leave_segments',
+      segments.flatMap(({ bridgeName }) => [
+        `iifname "${bridgeName}" oifname != "${bridgeName}" counter drop`,
+        `oifname "${bridgeName}" iifname != "${bridgeName}" counter drop`,
+      ]),
+    ),
   ];
 }
 
@@ -30,10 +39,10 @@ function inputRules(tunnel: string, { vni, local, remotes, bridgeName }: Desired
   const isIpv6 = local.includes(':');
   const fromMembers = remotes.length === 0 ? '' : ` ${isIpv6 ? 'ip6' : 'ip'} saddr != { ${remotes.join(', ')} }`;
   return [
-    `    iifname "${bridgeName}" counter drop`,
-    `    ${carries(vni)} iifname != "${tunnel}" counter drop`,
-    `    ${carries(vni)} meta nfproto ${isIpv6 ? 'ipv4' : 'ipv6'} counter drop`,
-    `    ${carries(vni)}${fromMembers} counter drop`,
+    `iifname "${bridgeName}" counter drop`,
+    `${carries(vni)} iifname != "${tunnel}" counter drop`,
+    `${carries(vni)} meta nfproto ${isIpv6 ? 'ipv4' : 'ipv6'} counter drop`,
+    `${carries(vni)}${fromMembers} counter drop`,
   ];
 }
 

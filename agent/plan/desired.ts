@@ -11,6 +11,7 @@ import type { SegmentName } from '../../shared/workload.ts';
 import type { DesiredFirewalld } from './firewalld.ts';
 import type { PublishedPort } from './firewall/publish.ts';
 import type { IptablesWish } from './iptables.ts';
+import type { DesiredChain, DesiredSet } from './nft-table.ts';
 import type { PathWish } from './paths.ts';
 import type { DesiredResolver } from './resolver.ts';
 import type { AttachmentSpec } from './settings.ts';
@@ -93,14 +94,13 @@ export interface DesiredSegment {
 
 export interface DesiredTable {
   readonly name: string;
-  /** Body of `table <family> <name> { … }`. */
-  readonly text: string;
+  readonly sets: readonly DesiredSet[];
+  readonly chains: readonly DesiredChain[];
+  /** Of all but the elements of sets. */
   readonly digest: string;
-  /** Elements of the sets called `live_…`, which stand empty in `text`: they are changed one by one. */
-  readonly sets: LiveSets;
 }
 
-/** Set -> its elements as nft prints them, sorted. */
+/** Set -> its elements as nft prints them. */
 export type LiveSets = ReadonlyMap<string, readonly string[]>;
 
 /** Something of the map that is not applied. `kind` and `subject` identify it, as in a report's failures. */

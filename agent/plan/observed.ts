@@ -3,7 +3,7 @@ import type { Address, Family } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
-import type { LiveSets } from './desired.ts';
+import type { StandingTable } from './table-scripts.ts';
 
 export interface Observed {
   /** Milliseconds since 1970 when the observation began. */
@@ -139,7 +139,7 @@ export interface ObservedRoute {
 export type ObservedTable =
   | { readonly kind: 'missing' }
   /** `digest` is that of the desired rules it was made from; a table altered by hand is not sealed. */
-  | { readonly kind: 'sealed'; readonly digest: string; readonly sets: LiveSets }
+  | ({ readonly kind: 'sealed'; readonly digest: string } & StandingTable)
   | { readonly kind: 'altered' };
 
 /** By address family; undefined where there is no iptables. */

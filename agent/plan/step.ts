@@ -3,7 +3,6 @@ import type { Address, Family } from '../../shared/net/address.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
-import type { LiveSets } from './desired.ts';
 import type { DesiredFirewalld } from './firewalld.ts';
 import type { DesiredResolver } from './resolver.ts';
 import type { AttachmentRoute, AttachmentSpec } from './settings.ts';
@@ -13,17 +12,10 @@ export type StepKind = Step['kind'];
 
 type StepOf =
   | { readonly kind: 'sysctl-set'; readonly path: string; readonly value: string; readonly previous: string }
-  | {
-      readonly kind: 'table-replace';
-      readonly family: 'inet' | 'bridge';
-      readonly name: string;
-      readonly text: string;
-      readonly digest: string;
-      readonly sets: LiveSets;
-    }
+  | TableSet
   | {
       readonly kind: 'elements-set';
-      readonly family: 'inet' | 'bridge';
+      readonly family: TableFamily;
       readonly name: string;
       readonly changes: readonly ElementChange[];
     }
@@ -111,7 +103,21 @@ type StepOf =
   /** One that is back gets its name, and is nobody's any more. */
   | { readonly kind: 'card-settle'; readonly interfaceName: string; readonly to: string };
 
-/** Of one set called `live_…`; elements as nft prints them. */
+export type TableFamily = 'inet' | 'bridge';
+
+export interface TableSet {
+  readonly kind: 'table-set';
+  readonly family: TableFamily;
+  readonly name: string;
+  /** Of the rules as wanted. */
+  readonly digest: string;
+  /** Transactions that change what stands there, in order; none where nothing of it can be kept. */
+  readonly scripts: readonly string[];
+  /** The transaction that makes the table anew, for what the kernel will not change: the type of a set. */
+  readonly whole: string;
+}
+
+/** Of one set; elements as nft prints them. */
 export interface ElementChange {
   readonly set: string;
   readonly added: readonly string[];
@@ -204,7 +210,7 @@ export function stepSubject(step: Step): string {
   switch (step.kind) {
     case 'sysctl-set':
       return step.path;
-    case 'table-replace':
+    case 'table-set':
     case 'elements-set':
     case 'table-remove':
       return step.name;

@@ -1,7 +1,10 @@
-/** The agent's nftables tables: the rules are replaced as a whole, elements of sets called `live_…` one by one. */
-import type { Desired, DesiredTable, LiveSets } from './desired.ts';
+/** The agent's nftables tables: made, changed where they stand, and replaced as a whole where somebody altered them. */
+import type { Desired, DesiredTable } from './desired.ts';
+import { planElements } from './elements.ts';
+import { elementsOf } from './nft-table.ts';
 import type { Observed, ObservedTable } from './observed.ts';
-import type { ElementChange, Step } from './step.ts';
+import type { Step, TableFamily } from './step.ts';
+import { changeScripts, noTable, replaceScript } from './table-scripts.ts';
 
 export function planTables({ table, bridgeTable, isMember }: Desired, observed: Observed): Step[] {
   const isNothing = observed.table.kind === 'missing' && !isMember;
@@ -13,33 +16,28 @@ export function planTables({ table, bridgeTable, isMember }: Desired, observed: 
   ];
 }
 
-function planTable(family: 'inet' | 'bridge', table: DesiredTable, now: ObservedTable): Step[] {
-  if (now.kind === 'sealed' && now.digest === table.digest) {
-    const changes = planElements(table.sets, now.sets);
-    if (changes.length === 0) return [];
-    return [{ kind: 'elements-set', family, name: table.name, changes, why: 'others are on the bridge' }];
+export function planTable(family: TableFamily, table: DesiredTable, now: ObservedTable): Step[] {
+  const { name, digest } = table;
+  const whole = replaceScript(family, table);
+  switch (now.kind) {
+    case 'missing':
+      return [tableSet(changeScripts(family, table, noTable), 'the table is missing')];
+    case 'altered':
+      return [tableSet([], 'somebody altered the table')];
+    case 'sealed': {
+      if (now.digest !== digest) return [tableSet(changeScripts(family, table, now), 'the rules changed')];
+      const changes = planElements(elementsOf(table), now.sets);
+      const why = `others are in ${changes.map(({ set }) => set).join(', ')}`;
+      return changes.length === 0 ? [] : [{ kind: 'elements-set', family, name, changes, why }];
+    }
   }
-  const why =
-    now.kind === 'missing'
-      ? 'the table is missing'
-      : now.kind === 'altered'
-        ? 'somebody altered the table'
-        : 'the rules changed';
-  return [{ kind: 'table-replace', family, ...table, why }];
+
+  function tableSet(scripts: readonly string[], why: string): Step {
+    return { kind: 'table-set', family, name, digest, scripts, whole, why };
+  }
 }
 
 const withoutTable = (name: string, now: ObservedTable): Step[] =>
   now.kind === 'missing'
     ? []
     : [{ kind: 'table-remove', family: 'bridge', name, why: 'this host has no containers on the mesh' }];
-
-/** Elements alone: the rules stay as they are, and so does everybody whom the change does not concern. */
-export function planElements(wanted: LiveSets, now: LiveSets): ElementChange[] {
-  return [...wanted].flatMap(([set, elements]) => {
-    const has = new Set(now.get(set));
-    const should = new Set(elements);
-    const added = elements.filter((one) => !has.has(one));
-    const removed = [...has].filter((one) => !should.has(one));
-    return added.length + removed.length === 0 ? [] : [{ set, added, removed }];
-  });
-}

@@ -126,7 +126,7 @@ export function startPaths(
 /** The rules that lend the agent WireGuard's port are in the kernel. */
 const hasTable = ({ desired, failures }: Reached): boolean =>
   desired !== undefined &&
-  !failures.some(({ kind, subject }) => kind === 'table-replace' && subject === desired.table.name);
+  !failures.some(({ kind, subject }) => kind === 'table-set' && subject === desired.table.name);
 
 function innerMtus(room: PathRoom | undefined, peers: readonly PublicKey[]): ReadonlyMap<PublicKey, number> {
   const known = peers.map((peer) => [peer, room?.innerMtu(peer)] as const);

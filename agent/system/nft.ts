@@ -1,15 +1,17 @@
 /**
- * nftables: tables that are ours as a whole, replaced in one transaction. What nft prints differs from what it was given,
- * and between its versions, so a table carries a seal: a comment with the digest of the rules it was made of and the
- * digest of how nft lists it. A listing that does not match its seal was altered by somebody. Elements of sets called
- * `live_…` are no part of that: they come and go while the rules stay.
+ * nftables: tables that are ours as a whole. What nft prints differs from what it was given, and between its versions, so
+ * a table carries a seal: a comment with the digest of the rules it was made of and the digest of how nft lists it. A
+ * listing that does not match its seal was altered by somebody. Elements of sets are no part of that: they come and go
+ * while the rules stay.
  */
 import { z } from 'zod';
 import { WarrenError } from '../../shared/errors.ts';
-import type { LiveSets } from '../plan/desired.ts';
 import { digestOf } from '../plan/digest.ts';
+import { elementLines } from '../plan/elements.ts';
 import type { ObservedTable } from '../plan/observed.ts';
-import type { ElementChange } from '../plan/step.ts';
+import type { ElementChange, TableSet } from '../plan/step.ts';
+import type { StandingTable } from '../plan/table-scripts.ts';
+import { readChain, readSet } from './nft-listing.ts';
 import type { System } from './run.ts';
 
 const listingSchema = z.object({ nftables: z.array(z.record(z.string(), z.unknown())) });
@@ -21,22 +23,23 @@ export async function showTable(system: System, name: string, family: TableFamil
   return listing === undefined ? { kind: 'missing' } : checkSeal(listing);
 }
 
-export function checkSeal(listing: Pick<Listing, 'seal' | 'digest' | 'sets'>): ObservedTable {
+export function checkSeal(listing: Pick<Listing, 'seal' | 'digest' | 'sets' | 'chains'>): ObservedTable {
   const seal = /^warren:([0-9a-f]{16}):([0-9a-f]{16})$/.exec(listing.seal ?? '');
   const digest = seal?.[1];
   if (digest === undefined || seal?.[2] !== listing.digest) return { kind: 'altered' };
-  return { kind: 'sealed', digest, sets: listing.sets };
+  return { kind: 'sealed', digest, sets: listing.sets, chains: listing.chains };
 }
 
-/** `text` is the body of the table, `digest` that of the rules as planned. */
-export async function replaceTable(
-  system: System,
-  table: { family: TableFamily; name: string; text: string; digest: string; sets: LiveSets },
-): Promise<void> {
-  const { family, name, text, digest, sets } = table;
-  const rules = `table ${family} ${name} {\n}\ndelete table ${family} ${name}\ntable ${family} ${name} {\n${text}\n  chain seal {\n  }\n}\n`;
-  const elements = [...sets].map(([set, added]) => elementLine('add', table, set, added));
-  await system.run({ argv: ['nft', '-f', '-'], input: rules + elements.join('') });
+/** By the transactions of the step; as a whole where the kernel does not take them, and nothing of it is lost then. */
+export async function setTable(system: System, { family, name, digest, scripts, whole }: TableSet): Promise<void> {
+  const run = (input: string): Promise<unknown> => system.run({ argv: ['nft', '-f', '-'], input });
+  try {
+    if (scripts.length === 0) await run(whole);
+    for (const script of scripts) await run(script);
+  } catch (error) {
+    if (scripts.length === 0) throw error;
+    await run(whole);
+  }
   await sealTable(system, name, family, digest);
 }
 
@@ -48,25 +51,13 @@ export async function sealTable(system: System, name: string, family: TableFamil
   await system.run({ argv: ['nft', '-f', '-'], input: seal });
 }
 
-/** In one transaction, what is added first. */
+/** In one transaction. */
 export async function changeElements(
   system: System,
   table: { family: TableFamily; name: string; changes: readonly ElementChange[] },
 ): Promise<void> {
-  const lines = [
-    ...table.changes.map(({ set, added }) => elementLine('add', table, set, added)),
-    ...table.changes.map(({ set, removed }) => elementLine('delete', table, set, removed)),
-  ];
-  await system.run({ argv: ['nft', '-f', '-'], input: lines.join('') });
-}
-
-function elementLine(
-  verb: 'add' | 'delete',
-  { family, name }: { family: TableFamily; name: string },
-  set: string,
-  elements: readonly string[],
-): string {
-  return elements.length === 0 ? '' : `${verb} element ${family} ${name} ${set} { ${elements.join(', ')} }\n`;
+  const lines = elementLines(`${table.family} ${table.name}`, table.changes);
+  await system.run({ argv: ['nft', '-f', '-'], input: lines.map((line) => `${line}\n`).join('') });
 }
 
 /** Does nothing where there is none. */
@@ -77,23 +68,12 @@ export async function removeTable(system: System, name: string, family: TableFam
   });
 }
 
-export interface Listing {
-  /** Of all but the seal, and in families ip and ip6 but for the elements of maps, which come and go there. */
+export interface Listing extends StandingTable {
+  /** Of all but the seal and the elements of sets. */
   readonly digest: string;
   readonly seal: string | undefined;
   readonly items: readonly Readonly<Record<string, unknown>>[];
-  readonly sets: LiveSets;
 }
-
-const liveSetSchema = z.object({
-  set: z.looseObject({
-    name: z.string().startsWith('live_'),
-    type: z.union([z.string(), z.array(z.string())]),
-    elem: z
-      .array(z.union([z.string(), z.number(), z.object({ concat: z.array(z.union([z.string(), z.number()])) })]))
-      .default([]),
-  }),
-});
 
 /** Undefined where there is none. */
 export async function listTable(system: System, name: string, family: TableFamily): Promise<Listing | undefined> {
@@ -106,37 +86,30 @@ export async function listTable(system: System, name: string, family: TableFamil
   throw new WarrenError('command-failed', `'nft -j list table ${family} ${name}' failed: ${stderr.trim()}`);
 }
 
-export function parseListing(json: string, isChanging = false): Listing {
+/** `isRaw`: sets stay among the items, elements and all. */
+export function parseListing(json: string, isRaw = false): Listing {
   const parsed = listingSchema.safeParse(JSON.parse(json));
   if (!parsed.success) throw new WarrenError('command-failed', "'nft -j list table' printed something unknown");
   const kept: Record<string, unknown>[] = [];
   const sets = new Map<string, readonly string[]>();
+  const chains = new Map<string, string>();
   let seal: string | undefined;
   for (const item of parsed.data.nftables) {
     if ('metainfo' in item) continue;
-    const live = liveSetSchema.safeParse(item);
-    if (live.success) {
-      const { elem, ...rest } = live.data.set;
-      sets.set(rest.name, elem.map((one) => elementText(one, rest.type)).sort());
-      kept.push({ set: rest });
+    const chain = readChain(item);
+    if (chain !== undefined) chains.set(chain.name, chain.head);
+    const set = isRaw ? undefined : readSet(item);
+    if (set !== undefined) {
+      sets.set(set.name, set.elements);
+      kept.push(set.rest);
       continue;
     }
     const rule = item.rule as { chain?: unknown; comment?: unknown } | undefined;
     if (rule?.chain === 'seal' && typeof rule.comment === 'string' && seal === undefined) seal = rule.comment;
     else kept.push(item);
   }
-  const volatile = isChanging ? withoutElements : withoutVolatile;
-  return { digest: digestOf(JSON.stringify(kept, volatile)), seal, items: kept, sets };
-}
-
-/** As it is written in a script: names of links are quoted. */
-function elementText(
-  element: string | number | { concat: readonly (string | number)[] },
-  type: string | readonly string[],
-): string {
-  const parts = typeof element === 'object' ? element.concat : [element];
-  const types = typeof type === 'string' ? [type] : type;
-  return parts.map((part, i) => (types[i] === 'ifname' ? `"${part}"` : String(part))).join(' . ');
+  const volatile = isRaw ? withoutElements : withoutVolatile;
+  return { digest: digestOf(JSON.stringify(kept, volatile)), seal, items: kept, sets, chains };
 }
 
 /** Handles and counters change without anybody altering a rule. */

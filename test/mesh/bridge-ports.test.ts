@@ -1,5 +1,6 @@
 /** The bridge's table against a real bridge: two containers of one host, in two segments and then in one. */
 import assert from 'node:assert/strict';
+import { tableText } from '../../agent/plan/nft-table.ts';
 import { after, before, test } from 'node:test';
 import { planBridgeTable } from '../../agent/plan/firewall/table.ts';
 import type { FirewallInput } from '../../agent/plan/firewall/input.ts';
@@ -67,7 +68,7 @@ async function separate(segments: readonly string[]): Promise<void> {
     bindings: [],
     workloads,
   } as unknown as FirewallInput);
-  const text = `table bridge warren {\n}\ndelete table bridge warren\ntable bridge warren {\n${table.text}\n}\n`;
+  const text = `table bridge warren {\n}\ndelete table bridge warren\ntable bridge warren {\n${tableText(table)}\n}\n`;
   await runInside(host, ['nft', '-f', '-'], { input: text });
 }
 

@@ -6,8 +6,10 @@ import { linkLocalOf } from '../../agent/plan/firewall/guard.ts';
 import type { FirewallInput } from '../../agent/plan/firewall/input.ts';
 import { planBridgeTable } from '../../agent/plan/firewall/table.ts';
 import type { PortBinding } from '../../agent/plan/local.ts';
-import { planElements } from '../../agent/plan/tables.ts';
-import { changeElements, replaceTable, showTable } from '../../agent/system/nft.ts';
+import { elementsOf } from '../../agent/plan/nft-table.ts';
+import { planElements } from '../../agent/plan/elements.ts';
+import { planTable } from '../../agent/plan/tables.ts';
+import { changeElements, setTable, showTable } from '../../agent/system/nft.ts';
 import { parseAddress } from '../../shared/net/address.ts';
 import { parseCidr } from '../../shared/net/cidr.ts';
 import { ipBatch } from '../support/command.ts';
@@ -119,7 +121,9 @@ test('before the rules are there, anybody poses as anybody', async () => {
 });
 
 test('a known port speaks for what is behind it and nobody else', async () => {
-  await replaceTable(systemInside(host), { family: 'bridge', ...tableFor([binding(a), binding(b), binding(c)]) });
+  const [step] = planTable('bridge', tableFor([binding(a), binding(b), binding(c)]), { kind: 'missing' });
+  assert.equal(step?.kind, 'table-set');
+  if (step?.kind === 'table-set') await setTable(systemInside(host), step);
   assert.deepEqual(await posesAs(a, b, everything(a, c)), [...addressesOf(a), 'fe80::9']);
   // A frame with the address of another's card would draw that one's packets here.
   await ipBatch([`link set eth0 address ${c.mac}`], a.namespace);
@@ -143,7 +147,11 @@ test('a port that is not known uses what is nobody else’s, and is bound withou
     const table = tableFor(bindings);
     if (now.kind !== 'sealed') return;
     assert.equal(now.digest, table.digest);
-    await changeElements(system, { family: 'bridge', name: table.name, changes: planElements(table.sets, now.sets) });
+    await changeElements(system, {
+      family: 'bridge',
+      name: table.name,
+      changes: planElements(elementsOf(table), now.sets),
+    });
   };
   const stream = runInside(a.namespace, ['ping', '-n', '-i', '0.01', '-c', '200', '-W', '1', v4(b.last)], {
     okCodes: 'any',
@@ -154,5 +162,8 @@ test('a port that is not known uses what is nobody else’s, and is bound withou
   assert.deepEqual(await posesAs(c, b, everything(c, a)), [...addressesOf(c), 'fe80::9']);
   assert.match((await stream).stdout, /200 packets transmitted, 200 received/);
   const now = await showTable(system, 'warren', 'bridge');
-  assert.deepEqual(now.kind === 'sealed' ? planElements(tableFor([a, b, c].map(binding)).sets, now.sets) : now, []);
+  assert.deepEqual(
+    now.kind === 'sealed' ? planElements(elementsOf(tableFor([a, b, c].map(binding))), now.sets) : now,
+    [],
+  );
 });

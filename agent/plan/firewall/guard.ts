@@ -9,6 +9,7 @@
  */
 import { type Address, addressValue, formatAddress } from '../../../shared/net/address.ts';
 import type { LiveSets } from '../desired.ts';
+import { type TablePart, baseChain, chain, set } from '../nft-table.ts';
 import type { PortBinding } from '../local.ts';
 import type { FirewallInput } from './input.ts';
 import { isV4 } from './sets.ts';
@@ -17,54 +18,58 @@ import { isV4 } from './sets.ts';
 const target = '@th,64,128';
 
 const types = {
-  live_ports: 'type ifname',
-  live_port4: 'type ifname . ipv4_addr',
-  live_port6: 'type ifname . ipv6_addr',
-  live_port_mac: 'type ifname . ether_addr',
-  live_port_target: `typeof iifname . ${target}`,
-  live_owned_mac: 'type ether_addr',
-  live_owned_local: 'type ipv6_addr',
-  live_owned_target: `typeof ${target}`,
-  live_closed_mac: 'type ether_addr',
-  live_closed4: 'type ipv4_addr',
-  live_closed6: 'type ipv6_addr',
-  live_closed_target: `typeof ${target}`,
+  ports: 'type ifname',
+  port4: 'type ifname . ipv4_addr',
+  port6: 'type ifname . ipv6_addr',
+  port_mac: 'type ifname . ether_addr',
+  port_target: `typeof iifname . ${target}`,
+  owned_mac: 'type ether_addr',
+  owned_local: 'type ipv6_addr',
+  owned_target: `typeof ${target}`,
+  closed_mac: 'type ether_addr',
+  closed4: 'type ipv4_addr',
+  closed6: 'type ipv6_addr',
+  closed_target: `typeof ${target}`,
 } as const;
 
 type SetName = keyof typeof types;
 
 const advert = `icmpv6 type nd-neighbor-advert ${target}`;
 
-export function guardChains(): string[] {
+export function guardParts(input: GuardInput): TablePart[] {
+  const elements = guardSets(input);
+  return [...keys(types).map((name) => set(name, types[name], elements.get(name))), ...guardChains()];
+}
+
+function guardChains(): TablePart[] {
   return [
-    ...Object.entries(types).map(([name, type]) => `  set ${name} { ${type}; }`),
-    '  chain bound {',
-    // Of one VLAN tag Linux keeps a note beside the frame, two it takes off at the receiver's.
-    '    ether type { 8021q, 8021ad } counter drop',
-    '    meta protocol != { ip, ip6, arp } counter drop',
-    '    ether saddr @live_owned_mac iifname . ether saddr != @live_port_mac counter drop',
-    '    iifname . ip saddr != @live_port4 counter drop',
-    // Whoever asks whether an address is free has none yet.
-    '    arp saddr ip != 0.0.0.0 iifname . arp saddr ip != @live_port4 counter drop',
-    '    icmpv6 type { nd-router-advert, nd-redirect } counter drop',
-    `    ${advert} @live_owned_target iifname . ${target} != @live_port_target counter drop`,
-    '    ip6 saddr :: meta l4proto icmpv6 accept',
-    // A container may make its link-local address as it likes, as long as it is nobody else's.
-    '    ip6 saddr @live_owned_local iifname . ip6 saddr != @live_port6 counter drop',
-    '    ip6 saddr != fe80::/10 iifname . ip6 saddr != @live_port6 counter drop',
-    '  }',
-    '  chain guard { type filter hook prerouting priority -310; policy accept;',
-    '    iifname @live_ports goto bound',
-    '    ether saddr @live_closed_mac counter drop',
-    '    ip saddr @live_closed4 counter drop',
-    '    meta protocol arp arp saddr ip @live_closed4 counter drop',
-    '    ip6 saddr @live_closed6 counter drop',
-    `    ${advert} @live_closed_target counter drop`,
-    '  }',
+    chain('bound', [
+      // Of one VLAN tag Linux keeps a note beside the frame, two it takes off at the receiver's.
+      'ether type { 8021q, 8021ad } counter drop',
+      'meta protocol != { ip, ip6, arp } counter drop',
+      'ether saddr @owned_mac iifname . ether saddr != @port_mac counter drop',
+      'iifname . ip saddr != @port4 counter drop',
+      // Whoever asks whether an address is free has none yet.
+      'arp saddr ip != 0.0.0.0 iifname . arp saddr ip != @port4 counter drop',
+      'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
+      `${advert} @owned_target iifname . ${target} != @port_target counter drop`,
+      'ip6 saddr :: meta l4proto icmpv6 accept',
+      // A container may make its link-local address as it likes, as long as it is nobody else's.
+      'ip6 saddr @owned_local iifname . ip6 saddr != @port6 counter drop',
+      'ip6 saddr != fe80::/10 iifname . ip6 saddr != @port6 counter drop',
+    ]),
+    baseChain('guard', { type: 'filter', hook: 'prerouting', priority: -310 }, [
+      'iifname @ports goto bound',
+      'ether saddr @closed_mac counter drop',
+      'ip saddr @closed4 counter drop',
+      'meta protocol arp arp saddr ip @closed4 counter drop',
+      'ip6 saddr @closed6 counter drop',
+      `${advert} @closed_target counter drop`,
+    ]),
     // Routers are on no port: a container believes its own host alone, and that one's packets do not come by here.
-    '  chain routers { type filter hook forward priority -310; policy accept;',
-    '    oifname @live_ports icmpv6 type { nd-router-advert, nd-redirect } counter drop',
-    '  }',
+    baseChain('routers', { type: 'filter', hook: 'forward', priority: -310 }, [
+      'oifname @ports icmpv6 type { nd-router-advert, nd-redirect } counter drop',
+    ]),
   ];
 }
 
@@ -78,12 +83,12 @@ export function guardSets({ bindings, gateways, workloads }: GuardInput): LiveSe
   for (const binding of bindings.filter(isKnown)) {
     const port = `"${binding.port}"`;
     const all = everyAddress(binding.addresses, binding.mac);
-    add('live_ports', port);
+    add('ports', port);
     for (const address of all) {
-      add(isV4(address) ? 'live_port4' : 'live_port6', `${port} . ${address}`);
-      if (!isV4(address)) add('live_port_target', `${port} . ${numberOf(address)}`);
+      add(isV4(address) ? 'port4' : 'port6', `${port} . ${address}`);
+      if (!isV4(address)) add('port_target', `${port} . ${numberOf(address)}`);
     }
-    if (binding.mac !== undefined) add('live_port_mac', `${port} . ${binding.mac}`);
+    if (binding.mac !== undefined) add('port_mac', `${port} . ${binding.mac}`);
     own(add, all, binding.mac);
     if (binding.isOurs || binding.addresses.some((address) => isolated.has(address))) close(add, all, binding.mac);
   }
@@ -97,19 +102,19 @@ type Add = (name: SetName, element: string) => void;
 
 /** No known port may use it but those that it stands beside. */
 function own(add: Add, addresses: readonly Address[], mac: string | undefined): void {
-  if (mac !== undefined) add('live_owned_mac', mac);
+  if (mac !== undefined) add('owned_mac', mac);
   for (const address of addresses.filter((one) => !isV4(one))) {
-    add('live_owned_target', numberOf(address));
-    if (address.startsWith('fe80:')) add('live_owned_local', address);
+    add('owned_target', numberOf(address));
+    if (address.startsWith('fe80:')) add('owned_local', address);
   }
 }
 
 /** No unknown port may use it. */
 function close(add: Add, addresses: readonly Address[], mac: string | undefined): void {
-  if (mac !== undefined) add('live_closed_mac', mac);
+  if (mac !== undefined) add('closed_mac', mac);
   for (const address of addresses) {
-    add(isV4(address) ? 'live_closed4' : 'live_closed6', address);
-    if (!isV4(address)) add('live_closed_target', numberOf(address));
+    add(isV4(address) ? 'closed4' : 'closed6', address);
+    if (!isV4(address)) add('closed_target', numberOf(address));
   }
 }
 

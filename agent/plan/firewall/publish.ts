@@ -7,6 +7,7 @@
 import type { Address } from '../../../shared/net/address.ts';
 import { type Cidr, containsAddress } from '../../../shared/net/cidr.ts';
 import type { Publication, Workload } from '../../../shared/workload.ts';
+import { type TablePart, baseChain, chain } from '../nft-table.ts';
 import { type FirewallInput, publishedMark } from './input.ts';
 import { isV4 } from './sets.ts';
 
@@ -31,41 +32,38 @@ export function instancesOf(service: string, workloads: readonly Workload[]): Ad
 
 const mark = `ct mark and ${publishedMark} == ${publishedMark}`;
 
-export function publishChains(input: FirewallInput): string[] {
+export function publishChains(input: FirewallInput): TablePart[] {
   return [...leadingChains(input), ...refusingChain(input)];
 }
 
-function leadingChains(input: FirewallInput): string[] {
+function leadingChains(input: FirewallInput): TablePart[] {
   const ports = publishedPorts(input).filter(({ instances }) => instances.length > 0);
   if (ports.length === 0) return [];
   const spared = sparedNames(input);
   const { settings, addresses } = input;
   const jumps = ports.map(
     ({ publication }) =>
-      `    fib daddr type local ${publication.protocol} dport ${publication.port} jump ${nameOf(publication)}`,
+      `fib daddr type local ${publication.protocol} dport ${publication.port} jump ${nameOf(publication)}`,
   );
   return [
-    ...ports.flatMap((port) => portChain(port, input.served)),
+    ...ports.map((port) => portChain(port, input.served)),
     // Before Docker's own at -100.
-    '  chain publish { type nat hook prerouting priority -110; policy accept;',
-    ...spared,
-    ...jumps,
-    '  }',
-    '  chain publish_here { type nat hook output priority -110; policy accept;',
-    // A packet from a loopback address never leaves this machine; what listens there keeps its port.
-    '    ip daddr 127.0.0.0/8 return',
-    '    ip6 daddr ::1 return',
-    ...spared,
-    ...jumps,
-    '  }',
-    '  chain publish_back { type nat hook postrouting priority 98; policy accept;',
-    ...addresses.map(
-      (address) =>
-        `    oifname "${settings.interfaceName}" ${mark} meta nfproto ${isV4(address) ? 'ipv4 snat ip' : 'ipv6 snat ip6'} to ${address}`,
-    ),
-    `    oifname "${settings.bridgeName}" ${mark} ip saddr @lease4 masquerade`,
-    `    oifname "${settings.bridgeName}" ${mark} ip6 saddr @lease6 masquerade`,
-    '  }',
+    baseChain('publish', { type: 'nat', hook: 'prerouting', priority: -110 }, [...spared, ...jumps]),
+    baseChain('publish_here', { type: 'nat', hook: 'output', priority: -110 }, [
+      // A packet from a loopback address never leaves this machine; what listens there keeps its port.
+      'ip daddr 127.0.0.0/8 return',
+      'ip6 daddr ::1 return',
+      ...spared,
+      ...jumps,
+    ]),
+    baseChain('publish_back', { type: 'nat', hook: 'postrouting', priority: 98 }, [
+      ...addresses.map(
+        (address) =>
+          `oifname "${settings.interfaceName}" ${mark} meta nfproto ${isV4(address) ? 'ipv4 snat ip' : 'ipv6 snat ip6'} to ${address}`,
+      ),
+      `oifname "${settings.bridgeName}" ${mark} ip saddr @lease4 masquerade`,
+      `oifname "${settings.bridgeName}" ${mark} ip6 saddr @lease6 masquerade`,
+    ]),
   ];
 }
 
@@ -73,20 +71,17 @@ function leadingChains(input: FirewallInput): string[] {
  * A port without instances refuses, whatever another firewall of this host does with what it does not know: who asks
  * must not wait. On this host's own loopback addresses the port is not Warren's.
  */
-function refusingChain(input: FirewallInput): string[] {
+function refusingChain(input: FirewallInput): TablePart[] {
   const rules = publishedPorts(input).flatMap(({ publication: { protocol, port }, instances }) => {
     const refusal = protocol === 'tcp' ? 'reject with tcp reset' : 'reject with icmpx port-unreachable';
     const rule = (family: string): string =>
-      `    iifname != "lo" meta nfproto ${family} ct state new ${protocol} dport ${port} ${refusal}`;
+      `iifname != "lo" meta nfproto ${family} ct state new ${protocol} dport ${port} ${refusal}`;
     const isEmpty = (isOfFamily: (address: Address) => boolean): boolean => !instances.some(isOfFamily);
     return [...(isEmpty(isV4) ? [rule('ipv4')] : []), ...(isEmpty((address) => !isV4(address)) ? [rule('ipv6')] : [])];
   });
   if (rules.length === 0) return [];
   return [
-    '  chain publish_none { type filter hook input priority -10; policy accept;',
-    ...sparedNames(input),
-    ...rules,
-    '  }',
+    baseChain('publish_none', { type: 'filter', hook: 'input', priority: -10 }, [...sparedNames(input), ...rules]),
   ];
 }
 
@@ -95,23 +90,23 @@ function sparedNames({ publications, gateways, local }: FirewallInput): string[]
   if (local.resolvers === undefined || !publications.some(({ port }) => port === namesPort)) return [];
   return gateways.map(
     (gateway) =>
-      `    ${isV4(gateway) ? 'ip' : 'ip6'} daddr ${gateway} meta l4proto { tcp, udp } th dport ${namesPort} return`,
+      `${isV4(gateway) ? 'ip' : 'ip6'} daddr ${gateway} meta l4proto { tcp, udp } th dport ${namesPort} return`,
   );
 }
 
 const namesPort = 53;
 
 /** Let through by this table's own checks, whatever the service's host is. */
-export const publishedAccept = `    ${mark} accept`;
+export const publishedAccept = `${mark} accept`;
 
-function portChain({ publication, instances }: PublishedPort, served: readonly Cidr[]): string[] {
+function portChain({ publication, instances }: PublishedPort, served: readonly Cidr[]): TablePart {
   const { protocol, targetPort } = publication;
   const choose = (family: 'ip' | 'ip6', list: readonly Address[], caller?: Address): string => {
     const choices = list.map((address, i) => `${i} : ${address}`).join(', ');
     const target = `numgen random mod ${list.length} map { ${choices} } : ${targetPort}`;
     const who =
       caller === undefined ? `meta nfproto ${family === 'ip' ? 'ipv4' : 'ipv6'}` : `${family} saddr ${caller}`;
-    return `    ${who} meta l4proto ${protocol} dnat ${family} to ${target}`;
+    return `${who} meta l4proto ${protocol} dnat ${family} to ${target}`;
   };
   const to = (family: 'ip' | 'ip6', list: readonly Address[]): string[] => [
     ...callersAmong(list, served).map((caller) =>
@@ -123,16 +118,14 @@ function portChain({ publication, instances }: PublishedPort, served: readonly C
     ),
     ...(list.length === 0 ? [] : [choose(family, list)]),
   ];
-  return [
-    `  chain ${nameOf(publication)} {`,
-    `    ct mark set ct mark or ${publishedMark}`,
+  return chain(nameOf(publication), [
+    `ct mark set ct mark or ${publishedMark}`,
     ...to('ip', instances.filter(isV4)),
     ...to(
       'ip6',
       instances.filter((address) => !isV4(address)),
     ),
-    '  }',
-  ];
+  ]);
 }
 
 /**

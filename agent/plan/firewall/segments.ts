@@ -7,6 +7,7 @@
 import type { Address } from '../../../shared/net/address.ts';
 import { type Cidr, addressAt } from '../../../shared/net/cidr.ts';
 import type { SegmentName, Workload } from '../../../shared/workload.ts';
+import { type TablePart, baseChain, chain, verdictMap } from '../nft-table.ts';
 import { addressSets, isV4, links, prefixSets } from './sets.ts';
 
 export interface SegmentRules {
@@ -15,12 +16,12 @@ export interface SegmentRules {
   readonly workloads: readonly Workload[];
 }
 
-/** Empty where nothing is in a segment. `hook`: the base chain's head, `before`: its first rules. */
+/** Empty where nothing is in a segment. `before`: the base chain's first rules. */
 export function segmentChains(
   { containers, workloads }: SegmentRules,
-  hook: string,
+  priority: number,
   before: readonly string[] = [],
-): string[] {
+): TablePart[] {
   const members = membersOf(workloads);
   if (members.size === 0) return [];
   return [
@@ -30,13 +31,13 @@ export function segmentChains(
       ...chainsOf(segment),
     ]),
     ...verdictMaps(members),
-    `  chain segments { ${hook} policy accept;`,
-    ...before,
-    ...(['4', '6'] as const).flatMap((v) => [
-      `    ${ip(v)} saddr vmap @segment_source${v}`,
-      `    ${ip(v)} daddr vmap @segment_target${v}`,
+    baseChain('segments', { type: 'filter', hook: 'forward', priority }, [
+      ...before,
+      ...(['4', '6'] as const).flatMap((v) => [
+        `${ip(v)} saddr vmap @segment_source${v}`,
+        `${ip(v)} daddr vmap @segment_target${v}`,
+      ]),
     ]),
-    '  }',
   ];
 }
 
@@ -48,7 +49,7 @@ export function segmentChains(
 export function portRules(ports: readonly string[], leases: readonly Cidr[]): string[] {
   if (ports.length === 0) return [];
   // By its ports, for not every kernel knows the bridge's own name here.
-  const between = `    iifname ${links(ports)}`;
+  const between = `iifname ${links(ports)}`;
   const broadcast = leases.filter(isV4).map(lastOf);
   return [
     `${between} meta protocol != { ip, ip6, arp } counter drop`,
@@ -76,17 +77,17 @@ function membersOf(workloads: readonly Workload[]): ReadonlyMap<SegmentName, Rea
   return new Map([...members].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function chainsOf(segment: SegmentName): string[] {
+function chainsOf(segment: SegmentName): TablePart[] {
   const id = idOf(segment);
   const check = (side: 'saddr' | 'daddr'): string[] =>
     (['4', '6'] as const).map(
-      (v) => `    ${ip(v)} ${side} @containers${v} ${ip(v)} ${side} != @members_${id}_${v} counter drop`,
+      (v) => `${ip(v)} ${side} @containers${v} ${ip(v)} ${side} != @members_${id}_${v} counter drop`,
     );
-  return [`  chain from_${id} {`, ...check('daddr'), '  }', `  chain to_${id} {`, ...check('saddr'), '  }'];
+  return [chain(`from_${id}`, check('daddr')), chain(`to_${id}`, check('saddr'))];
 }
 
-function verdictMaps(members: ReadonlyMap<SegmentName, ReadonlySet<Address>>): string[] {
-  const maps: string[] = [];
+function verdictMaps(members: ReadonlyMap<SegmentName, ReadonlySet<Address>>): TablePart[] {
+  const maps: TablePart[] = [];
   for (const v of ['4', '6'] as const) {
     for (const [name, chain] of [
       ['source', 'from'],
@@ -98,8 +99,7 @@ function verdictMaps(members: ReadonlyMap<SegmentName, ReadonlySet<Address>>): s
           .sort()
           .map((address) => `${address} : jump ${chain}_${idOf(segment)}`),
       );
-      const list = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
-      maps.push(`  map segment_${name}${v} { type ipv${v}_addr : verdict;${list} }`);
+      maps.push(verdictMap(`segment_${name}${v}`, `ipv${v}_addr`, elements));
     }
   }
   return maps;

@@ -1,24 +1,32 @@
-/** Address sets as nft text, made of parsed prefixes alone. */
+/** Address sets, made of parsed prefixes alone. */
 import type { Cidr } from '../../../shared/net/cidr.ts';
+import { type TablePart, set } from '../nft-table.ts';
 import { indexRanges, rangeOf } from '../ranges.ts';
 
 /** `<name>4` and `<name>6`; an unspecified or link-local IPv6 source is how neighbours are found, on any link. */
-export function prefixSets(name: string, prefixes: readonly Cidr[], also6: readonly string[] = []): string[] {
+export function prefixSets(name: string, prefixes: readonly Cidr[], also6: readonly string[] = []): TablePart[] {
   const widest = widestOf(prefixes);
   return [
-    set(`${name}4`, 'ipv4_addr; flags interval', widest.filter(isV4)),
-    set(`${name}6`, 'ipv6_addr; flags interval', [...also6, ...widest.filter((prefix) => !isV4(prefix))]),
+    set(
+      `${name}4`,
+      'type ipv4_addr; flags interval',
+      widest.filter(isV4).map((prefix) => prefix.replace(/\/32$/, '')),
+    ),
+    set(`${name}6`, 'type ipv6_addr; flags interval', [
+      ...also6,
+      ...widest.filter((prefix) => !isV4(prefix)).map((prefix) => prefix.replace(/\/128$/, '')),
+    ]),
   ];
 }
 
 /** Single addresses, without duplicates. */
-export function addressSets(name: string, addresses: Iterable<string>): string[] {
+export function addressSets(name: string, addresses: Iterable<string>): TablePart[] {
   const all = [...new Set(addresses)].sort();
   return [
-    set(`${name}4`, 'ipv4_addr', all.filter(isV4)),
+    set(`${name}4`, 'type ipv4_addr', all.filter(isV4)),
     set(
       `${name}6`,
-      'ipv6_addr',
+      'type ipv6_addr',
       all.filter((address) => !isV4(address)),
     ),
   ];
@@ -29,11 +37,6 @@ export const links = (names: readonly string[]): string =>
   `{ ${[...new Set(names)].map((name) => `"${name}"`).join(', ')} }`;
 
 export const isV4 = (text: string): boolean => !text.includes(':');
-
-function set(name: string, type: string, elements: readonly string[]): string {
-  const list = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
-  return `  set ${name} { type ${type};${list} }`;
-}
 
 /** An interval set takes no overlapping elements, so only the outermost prefixes stay. */
 function widestOf(prefixes: readonly Cidr[]): Cidr[] {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { tableText } from '../../../agent/plan/nft-table.ts';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { desireSegments, segmentLinks } from '../../../agent/plan/bridged.ts';
@@ -64,7 +65,7 @@ test('a host without members, and a routed segment, get nothing', async () => {
   const { steps, desired } = await agent.pass(meshWith({}, inLan, inLan));
   assert.deepEqual(ofSegments(steps), []);
   assert.deepEqual(desired.segments, []);
-  assert.doesNotMatch(desired.table.text, /4789/);
+  assert.doesNotMatch(tableText(desired.table), /4789/);
 });
 
 test('a host that joins is flooded to, and of one that leaves everything is forgotten, what was learned too', async () => {
@@ -200,7 +201,7 @@ test('an address that is not believed to be the host’s is never sent to', asyn
 test('only the tunnel may bring a segment’s packets, from members; nobody here may send any', async () => {
   const { agent } = memberHost('lan');
   const { desired } = await agent.pass(meshWith({}, inLan, {}, inLan));
-  const rules = desired.table.text.slice(desired.table.text.indexOf('  chain check_segments'));
+  const rules = tableText(desired.table).slice(tableText(desired.table).indexOf('  chain check_segments'));
   assert.equal(
     rules,
     `  chain check_segments { type filter hook input priority -149; policy accept;

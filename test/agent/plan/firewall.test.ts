@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { tableText } from '../../../agent/plan/nft-table.ts';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { instancesOf } from '../../../agent/plan/firewall/publish.ts';
@@ -72,7 +73,7 @@ test('a published port leads to every healthy instance of every host that is the
     },
   );
   const local = { ...noLocalFacts, workloads: [workload({ ...service, name: 'own', addresses: ['10.210.1.9'] })] };
-  const { text } = planTable(inputOf(map, local));
+  const text = tableText(planTable(inputOf(map, local)));
   assert.deepEqual(chain(text, 'publish'), ['fib daddr type local tcp dport 8080 jump publish_tcp_8080']);
   assert.deepEqual(chain(text, 'publish_tcp_8080'), [
     'ct mark set ct mark or 0x08000000',
@@ -92,7 +93,9 @@ test('an instance that calls its own port gets another one, and itself only wher
       workload({ name: `w${i}`, services: ['web'], addresses: [`10.210.1.${i + 2}`] }),
     );
   const callers = (count: number): string[] => {
-    const { text } = planTable(inputOf(mapWith({}, { publications }), { ...noLocalFacts, workloads: own(count) }));
+    const text = tableText(
+      planTable(inputOf(mapWith({}, { publications }), { ...noLocalFacts, workloads: own(count) })),
+    );
     return chain(text, 'publish_tcp_8080').filter((rule) => rule.startsWith('ip saddr'));
   };
   assert.deepEqual(callers(1), []);
@@ -112,7 +115,7 @@ test('a port without instances refuses in both families, one with instances only
     { id: 'pbbbbbbbbbbbbbbbb', service: 'none', targetPort: 80, protocol: 'udp', port: 81, hostId: null },
   ] as unknown as NetworkMap['mesh']['publications'];
   const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] }, { publications });
-  assert.deepEqual(chain(planTable(inputOf(map)).text, 'publish_none'), [
+  assert.deepEqual(chain(tableText(planTable(inputOf(map))), 'publish_none'), [
     'iifname != "lo" meta nfproto ipv6 ct state new tcp dport 8080 reject with tcp reset',
     'iifname != "lo" meta nfproto ipv4 ct state new udp dport 81 reject with icmpx port-unreachable',
     'iifname != "lo" meta nfproto ipv6 ct state new udp dport 81 reject with icmpx port-unreachable',
@@ -124,7 +127,7 @@ test('whoever publishes port 53 does not take the name server of the gateway awa
     { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 53, protocol: 'udp', port: 53, hostId: null },
   ] as unknown as NetworkMap['mesh']['publications'];
   const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] }, { publications });
-  const served = planTable(inputOf(map, { ...noLocalFacts, resolvers: [] })).text;
+  const served = tableText(planTable(inputOf(map, { ...noLocalFacts, resolvers: [] })));
   const spared = [
     'ip daddr 10.210.1.1 meta l4proto { tcp, udp } th dport 53 return',
     'ip6 daddr fd00:86:0:11::1 meta l4proto { tcp, udp } th dport 53 return',
@@ -132,7 +135,7 @@ test('whoever publishes port 53 does not take the name server of the gateway awa
   assert.deepEqual(chain(served, 'publish').slice(0, 2), spared);
   assert.deepEqual(chain(served, 'publish_here').slice(2, 4), spared);
   assert.deepEqual(chain(served, 'publish_none').slice(0, 2), spared);
-  assert.doesNotMatch(planTable(inputOf(map)).text, /th dport 53 return/);
+  assert.doesNotMatch(tableText(planTable(inputOf(map))), /th dport 53 return/);
 });
 
 test('outside is where packets leave by: no container of others, no port of a bridge, nothing of ours', () => {
@@ -184,9 +187,9 @@ test('segments stand in both tables, and in neither while nothing is in one', ()
     2: [workload({ segment: 'blue', addresses: ['10.210.2.5'] })],
     3: [workload({ segment: 'red-1', addresses: ['10.210.3.5', 'fd00:86:0:13::5'] })],
   });
-  const { text } = planTable(inputOf(map));
+  const text = tableText(planTable(inputOf(map)));
   const bridge = planBridgeTable(inputOf(map));
-  for (const one of [text, bridge.text]) {
+  for (const one of [text, tableText(bridge)]) {
     assert.match(
       one,
       /map segment_source4 \{ type ipv4_addr : verdict; elements = \{ 10\.210\.2\.5 : jump from_blue, 10\.210\.3\.5 : jump from_red_1 \}; \}/,
@@ -196,13 +199,13 @@ test('segments stand in both tables, and in neither while nothing is in one', ()
       'ip6 saddr @containers6 ip6 saddr != @members_blue_6 counter drop',
     ]);
   }
-  assert.doesNotMatch(planBridgeTable(inputOf(meshOf(3))).text, /segment/);
-  assert.doesNotMatch(planTable(inputOf(meshOf(3))).text, /segment/);
+  assert.doesNotMatch(tableText(planBridgeTable(inputOf(meshOf(3)))), /segment/);
+  assert.doesNotMatch(tableText(planTable(inputOf(meshOf(3)))), /segment/);
 });
 
 test('between two ports of the bridge nothing passes that a segment could be left by', () => {
   const map = mapWith({ 2: [workload({ segment: 'blue', addresses: ['10.210.2.5'] })] });
-  const rules = chain(planBridgeTable(inputOf(map)).text, 'segments');
+  const rules = chain(tableText(planBridgeTable(inputOf(map))), 'segments');
   assert.deepEqual(rules.slice(0, 8), [
     'iifname { "veth1", "wv2" } meta protocol != { ip, ip6, arp } counter drop',
     'iifname { "veth1", "wv2" } ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
@@ -213,7 +216,7 @@ test('between two ports of the bridge nothing passes that a segment could be lef
     'iifname { "veth1", "wv2" } ip6 saddr != @containers6 counter drop',
     'iifname { "veth1", "wv2" } ip6 daddr != @containers6 counter drop',
   ]);
-  assert.doesNotMatch(planTable(inputOf(map)).text, /icmpv6/);
+  assert.doesNotMatch(tableText(planTable(inputOf(map))), /icmpv6/);
 });
 
 test('a container of an advertised network is no outsider to a segment, a host is', () => {
@@ -239,7 +242,7 @@ test('what this machine asks of a loopback address is never led to a service', (
     { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 80, protocol: 'tcp', port: 8080, hostId: null },
   ] as unknown as NetworkMap['mesh']['publications'];
   const map = mapWith({ 2: [workload({ services: ['web'], addresses: ['10.210.2.5'] })] }, { publications });
-  assert.deepEqual(chain(planTable(inputOf(map)).text, 'publish_here'), [
+  assert.deepEqual(chain(tableText(planTable(inputOf(map))), 'publish_here'), [
     'ip daddr 127.0.0.0/8 return',
     'ip6 daddr ::1 return',
     'fib daddr type local tcp dport 8080 jump publish_tcp_8080',
@@ -248,7 +251,7 @@ test('what this machine asks of a loopback address is never led to a service', (
 
 test('what containers ask the name servers of the host comes to the agent', () => {
   const local = { ...noLocalFacts, resolvers: ['192.0.2.53', '2001:db8::53'].map(parseAddress) };
-  assert.deepEqual(chain(planTable(inputOf(meshOf(1), local)).text, 'names'), [
+  assert.deepEqual(chain(tableText(planTable(inputOf(meshOf(1), local))), 'names'), [
     'iifname { "warren-br" } ip daddr @resolvers4 meta l4proto { tcp, udp } th dport 53 dnat ip to 10.210.1.1',
     'iifname { "warren-br" } ip6 daddr @resolvers6 meta l4proto { tcp, udp } th dport 53 dnat ip6 to fd00:86:0:11::1',
   ]);
@@ -262,7 +265,7 @@ test('no text of a map can end a statement: whatever parses as a workload leaves
       const workloads = list.map((one) =>
         workload({ name: one.name, segment: one.segment, addresses: [`10.210.2.${one.last}`] }),
       );
-      const { text } = planTable(inputOf(mapWith({ 2: workloads })));
+      const text = tableText(planTable(inputOf(mapWith({ 2: workloads }))));
       const count = (pattern: RegExp): number => [...text.matchAll(pattern)].length;
       assert.equal(count(/\{/g), count(/\}/g));
       for (const line of text.split('\n')) assert.equal([...line.matchAll(/"/g)].length % 2, 0, line);
@@ -270,4 +273,19 @@ test('no text of a map can end a statement: whatever parses as a workload leaves
     }),
     { numRuns: 50 },
   );
+});
+
+test('no two chains of one table stand at the same place, and no rule makes a set with intervals of its own', () => {
+  const map = mapWith({ 2: [workload({ segment: 'blue', services: ['web'], addresses: ['10.210.2.5'] })] }, {
+    publications: [
+      { id: 'paaaaaaaaaaaaaaaa', service: 'web', targetPort: 80, protocol: 'tcp', port: 80, hostId: null },
+    ],
+  } as unknown as Partial<NetworkMap['mesh']>);
+  const local = { ...noLocalFacts, probePort: 9, resolvers: ['192.0.2.53'].map(parseAddress) };
+  const input = { ...inputOf(map, local), dead: [parseCidr('10.210.3.0/24')] };
+  for (const { chains } of [planTable(input), planBridgeTable(input)]) {
+    const heads = chains.flatMap(({ head }) => head?.replace(/^type \w+ /, '') ?? []);
+    assert.deepEqual([...new Set(heads)], heads);
+    for (const rule of chains.flatMap(({ rules }) => rules)) assert.doesNotMatch(rule, /\{[^}]*\/\d+[^}]*\}/, rule);
+  }
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { guardSets, linkLocalOf } from '../../../agent/plan/firewall/guard.ts';
 import type { PortBinding } from '../../../agent/plan/local.ts';
-import { planElements } from '../../../agent/plan/tables.ts';
+import { planElements } from '../../../agent/plan/elements.ts';
 import { parseAddress } from '../../../shared/net/address.ts';
 import { workloadSchema } from '../../../shared/workload.ts';
 
@@ -38,14 +38,14 @@ test('a link-local address is made of a MAC address as RFC 4291 says', () => {
 
 test('a port stands with each of its addresses', () => {
   const sets = setsOf([bound(2)]);
-  assert.deepEqual(sets.get('live_ports'), ['"veth2"']);
-  assert.deepEqual(sets.get('live_port4'), ['"veth2" . 10.210.1.2']);
-  assert.deepEqual(sets.get('live_port6'), ['"veth2" . fd00::2', '"veth2" . fe80::42:aff:fed2:102']);
-  assert.deepEqual(sets.get('live_port_mac'), ['"veth2" . 02:42:0a:d2:01:02']);
+  assert.deepEqual(sets.get('ports'), ['"veth2"']);
+  assert.deepEqual(sets.get('port4'), ['"veth2" . 10.210.1.2']);
+  assert.deepEqual(sets.get('port6'), ['"veth2" . fd00::2', '"veth2" . fe80::42:aff:fed2:102']);
+  assert.deepEqual(sets.get('port_mac'), ['"veth2" . 02:42:0a:d2:01:02']);
 });
 
 test('unknown ports are kept from the gateway, from ports that the agent makes, and from members of segments', () => {
-  assert.deepEqual(setsOf([bound(2), bound(3, true), bound(4)], ['10.210.1.4']).get('live_closed4'), [
+  assert.deepEqual(setsOf([bound(2), bound(3, true), bound(4)], ['10.210.1.4']).get('closed4'), [
     '10.210.1.1',
     '10.210.1.3',
     '10.210.1.4',
@@ -54,7 +54,7 @@ test('unknown ports are kept from the gateway, from ports that the agent makes, 
 
 test('a port without an address, or with a name that a rule cannot hold, stays unknown', () => {
   const odd = { ...bound(2), port: 'a"; flush ruleset' };
-  assert.deepEqual(setsOf([odd, { ...bound(3), addresses: [] }]).get('live_ports'), []);
+  assert.deepEqual(setsOf([odd, { ...bound(3), addresses: [] }]).get('ports'), []);
 });
 
 test('from any containers to any others the elements that differ are changed, and no others', () => {

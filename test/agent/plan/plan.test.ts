@@ -27,7 +27,7 @@ test('what a step needs comes before it, and what is added before what is remove
   const { steps } = await agent.pass(meshOf(2));
   const order = kinds(steps);
   const first = [
-    'table-replace',
+    'table-set',
     'sysctl-set',
     'wireguard-create',
     'wireguard-set',
@@ -42,7 +42,7 @@ test('what a step needs comes before it, and what is added before what is remove
   );
   const replaced = kinds((await agent.pass(networkMap([hostRecord(1), hostRecord(3)]))).steps);
   assert.deepEqual(replaced, [
-    'table-replace',
+    'elements-set',
     'peer-set',
     'route-set',
     'route-set',
@@ -84,7 +84,7 @@ test('a host with a new key keeps its prefixes: the new peer comes before the ol
 test('a change of one host among 200 makes one peer step', async () => {
   const { agent } = await settled(200);
   const { steps } = await agent.pass(meshOf(200, { 77: { subnets: [{ prefix: '192.168.9.0/24', weight: 1 }] } }));
-  assert.deepEqual(kinds(steps).sort(), ['peer-set', 'route-set', 'table-replace']);
+  assert.deepEqual(kinds(steps).sort(), ['elements-set', 'peer-set', 'route-set']);
 });
 
 test('whatever map follows whatever map, one apply reaches it', async () => {
@@ -138,7 +138,7 @@ test('a link of our name that is not ours is refused and not touched', async () 
     ['interface-refused warren0', 'interface-refused warren-br'],
   );
   assert.match(refusals[0]?.why ?? '', /WARREN_INTERFACE/);
-  assert.deepEqual([...new Set(kinds(steps))], ['table-replace', 'sysctl-set']);
+  assert.deepEqual([...new Set(kinds(steps))], ['table-set', 'sysctl-set']);
 });
 
 test('a WireGuard interface with the key of somebody else is refused, one without a key is taken', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { tableText } from '../../../agent/plan/nft-table.ts';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { advanceByDelta, advanceToMap } from '../../../agent/advance.ts';
@@ -116,7 +117,7 @@ function checkSafe(map: NetworkMap): void {
     const claims = map.hosts.filter((host) => claimed.get(host.id)?.has(prefix));
     assert.ok(claims.length > 1, `${prefix} is refused and applied`);
   }
-  assert.match(desired.table.text, /^[\w\s{}"@!=;:.,/<>-]*$/, 'a stranger text in the rules');
+  assert.match(tableText(desired.table), /^[\w\s{}"@!=;:.,/<>-]*$/, 'a stranger text in the rules');
   for (const { why } of refusals) assert.match(why, /^\P{Cc}+$/u);
 }
 
