@@ -2,6 +2,7 @@
  * Carries out steps, in order, as few commands as they fit in. A step that fails is reported and does not stop the
  * others, except those that need the very link that could not be made. It decides nothing and touches nothing else.
  */
+import { crashPoint } from '../shared/crash-points.ts';
 import { type WarrenError, asWarrenError } from '../shared/errors.ts';
 import { type AttachmentStep, applyAttachments } from './apply/attachments.ts';
 import { type EntryStep, applyEntries } from './apply/bridged.ts';
@@ -34,6 +35,7 @@ export async function apply(system: System, settings: HostSettings, steps: reado
   const failures: StepFailure[] = [];
   const missing = new Set<string>();
   const attempted: Step[] = [];
+  crashPoint('apply.before-steps');
   for (const group of groupSteps(steps)) {
     const possible = group.filter((step) => !needsAny(step, missing));
     if (possible.length === 0) continue;
@@ -44,7 +46,9 @@ export async function apply(system: System, settings: HostSettings, steps: reado
       if (creations.has(failure.step.kind)) missing.add(subject);
       if (failure.step.kind === 'bridge-vlans') missing.add(vlansOf(subject));
     }
+    crashPoint('apply.between-steps');
   }
+  crashPoint('apply.after-steps');
   const failed = new Set(failures.map((failure) => failure.step));
   const applied = attempted.filter((step) => !failed.has(step));
   const previous = applied.flatMap((step) => (step.kind === 'sysctl-set' ? [[step.path, step.previous] as const] : []));
@@ -128,6 +132,7 @@ async function applyOneByOne(system: System, settings: HostSettings, group: read
   for (const step of group) {
     try {
       await applyOne(system, settings, step);
+      crashPoint('apply.between-steps');
     } catch (error) {
       failures.push({ step, error: asWarrenError(error) });
     }

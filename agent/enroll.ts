@@ -8,6 +8,7 @@ import { Agent } from 'node:https';
 import type { z } from 'zod';
 import { createCall } from '../shared/api/client.ts';
 import { enrollHost } from '../shared/api/enroll.ts';
+import { crashPoint } from '../shared/crash-points.ts';
 import { WarrenError } from '../shared/errors.ts';
 import { type HostName, parseHostName } from '../shared/names.ts';
 import { parseCidr } from '../shared/net/cidr.ts';
@@ -52,9 +53,12 @@ export async function enroll(enrollment: Enrollment): Promise<Enrolled> {
   await state.writeCa(ca.pem);
   const [identityKey, { publicKey }] = await Promise.all([state.identityKey(), state.wireguardKeys()]);
   await state.writeHost(host);
+  crashPoint('enroll.keys-made');
   const csr = await makeCsr(identityKey, host.name);
   const reply = await callEnroll(enrollment, ca.pem, { host, csr, publicKey });
+  crashPoint('enroll.answered');
   await state.writeCertificate(reply.certificate);
+  crashPoint('enroll.certificate-saved');
   await state.writeHost({ ...host, hostId: reply.hostId, name: reply.name });
   return { ...reply, isAgain: before?.hostId === reply.hostId };
 }

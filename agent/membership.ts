@@ -3,6 +3,7 @@
  * both. The server's word counts only over its pinned identity, which the transport has checked.
  */
 import type { Logger } from 'pino';
+import { crashPoint } from '../shared/crash-points.ts';
 import type { WarrenError } from '../shared/errors.ts';
 import { asWarrenError } from '../shared/errors.ts';
 import type { HostId } from '../shared/names.ts';
@@ -117,7 +118,9 @@ function createSaver(state: Pick<State, 'writeMap' | 'removeMap'>, log: Logger) 
     for (let job = next; job !== undefined; job = next) {
       next = undefined;
       try {
+        crashPoint('map.before-save');
         await (job.map === undefined ? state.removeMap() : state.writeMap(job.map));
+        crashPoint('map.after-save');
         faults = [];
         unsaved = undefined;
       } catch (error) {

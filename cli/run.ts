@@ -3,6 +3,7 @@
  * and `admin/`; nothing here imports them ahead of need, because the agent's start and memory are counted.
  */
 import { Command, CommanderError, Option } from 'commander';
+import { armCrashPoint } from '../shared/crash-points.ts';
 import { WarrenError, asWarrenError, errorKinds } from '../shared/errors.ts';
 import { type ExitCode, type Io, type Register, exitCodeOf } from './command.ts';
 
@@ -46,6 +47,7 @@ const entries: Readonly<Record<string, Entry>> = {
 /** Never throws; the exit code tells how it went. */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
+    armCrashPoint(io.env['WARREN_CRASH_AT'], () => process.kill(process.pid, 'SIGKILL'));
     const program = await buildProgram(args, io);
     await program.parseAsync(args[0] === '--version' ? ['version'] : [...args], { from: 'user' });
     return 0;

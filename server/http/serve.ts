@@ -5,6 +5,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
 import { type Operation, hasBody, hasReply } from '../../shared/api/route.ts';
+import { crashPoint } from '../../shared/crash-points.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import { protocolHeader, protocolVersion } from '../../shared/protocol.ts';
 import type { Deps } from '../deps.ts';
@@ -150,6 +151,7 @@ async function answerWrite(route: WriteRoute, ctx: ReadContext, request: Fastify
     return fresh;
   });
   runAfterCommit(afterCommit, request);
+  crashPoint('http.before-answer');
   return send(route.op, text, reply);
 }
 

@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { crashPoint } from '../../shared/crash-points.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import { checkDatabase, closeWhole, connectReader, syncToDisk } from './engine/connect.ts';
 import { corrupt, sqliteCode, storeError } from './engine/errors.ts';
@@ -32,9 +33,12 @@ export async function backupDatabase(file: string, target: string, signal?: Abor
   for (const path of [draft, `${draft}-wal`, `${draft}-shm`]) rmSync(path, { force: true });
   try {
     const original = await copyDatabase(file, draft, signal);
+    crashPoint('backup.copied');
     closeWhole(new Database(draft), draft);
     await checkCopy(draft, original, signal);
+    crashPoint('backup.checked');
     renameSync(draft, target);
+    crashPoint('backup.named');
     syncToDisk(target);
     return { epoch: original.epoch, revision: original.revision, schema: original.schema };
   } catch (error) {

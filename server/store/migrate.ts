@@ -1,5 +1,6 @@
 /** Brings a database to the newest schema, one migration a transaction, after a backup of what it was. */
 import type Database from 'better-sqlite3';
+import { crashPoint } from '../../shared/crash-points.ts';
 import { WarrenError } from '../../shared/errors.ts';
 
 export function readSchemaVersion(database: Database.Database): number {
@@ -23,6 +24,8 @@ export function migrate(database: Database.Database, all: readonly string[]): vo
     database.transaction(() => {
       database.exec(text);
       database.pragma(`user_version = ${index + 1}`);
+      crashPoint('migrate.before-commit');
     })();
+    crashPoint('migrate.after-commit');
   }
 }

@@ -13,6 +13,7 @@ import { openQueryLayer } from './engine/dialect.ts';
 import { readMeta, touchChecked } from './meta.ts';
 import { type Copied, backupDatabase } from './backup.ts';
 import { type Commit, type Tx, transactOnce } from './transact.ts';
+import { crashPoint } from '../../shared/crash-points.ts';
 import { WarrenError } from '../../shared/errors.ts';
 
 export type { Db } from './schema.ts';
@@ -81,7 +82,10 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const run = async <T>(actor: string, fn: (tx: Tx) => Promise<T>): Promise<T> => {
     try {
       const { result, commit } = await transactOnce({ writer, clock, random: options.random }, actor, fn);
-      if (commit !== undefined) announce(commit);
+      if (commit !== undefined) {
+        crashPoint('store.after-commit');
+        announce(commit);
+      }
       return result;
     } catch (error) {
       throw storeError(error, file);

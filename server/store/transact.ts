@@ -4,6 +4,7 @@
  * inside of one, and never ask for a second one from inside: it would wait for itself.
  */
 import type { Kysely, Transaction } from 'kysely';
+import { crashPoint } from '../../shared/crash-points.ts';
 import type { HostId } from '../../shared/names.ts';
 import { type AuditDraft, insertAudit } from './audit.ts';
 import { markTouched, recordRemoved } from './changes.ts';
@@ -71,7 +72,9 @@ export async function transactOnce<T>(
     const effects = noEffects();
     const tx = createTx(db, options, actor, effects);
     const result = await fn(tx);
-    return { result, commit: await settle(tx, effects) };
+    const commit = await settle(tx, effects);
+    if (commit !== undefined) crashPoint('store.before-commit');
+    return { result, commit };
   });
 }
 

@@ -36,6 +36,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** When to stop waiting for it; by default it says that it is ready. Ports are unknown before that. */
   readonly isReady?: () => boolean;
+  /** Its end before it is ready is no error: whoever starts it has it killed. */
+  readonly mayEnd?: boolean;
 }
 
 /** One command to its end, whatever its exit code. Nothing of this machine's configuration counts. */
@@ -58,11 +60,11 @@ export async function startServerProcess(t: TestContext, options: ServerOptions)
   const stderr = collect(child.stderr);
   const ended = endOf(child);
   const ready = await until('the server is ready', { seconds: 30, everyMilliseconds: 5 }, () => {
-    if (child.exitCode !== null) return { isGone: true } as const;
+    if (child.exitCode !== null || child.signalCode !== null) return { isGone: true } as const;
     return readyLine(stderr()) ?? (options.isReady?.() === true ? { port: 0, metricsPort: undefined } : undefined);
   });
-  if ('isGone' in ready) throw new Error(`the server ended by itself: ${stderr()}`);
-  const { port, metricsPort } = ready;
+  if ('isGone' in ready && options.mayEnd !== true) throw new Error(`the server ended by itself: ${stderr()}`);
+  const { port, metricsPort } = 'isGone' in ready ? { port: 0, metricsPort: undefined } : ready;
   const readKey = (): string => readFileSync(join(state, 'admin.key'), 'utf8').trim();
   const as = (bearer: string | undefined): Call => createCall((call) => exchange(port, call, { bearer }));
   const admin = createCall((call) => exchange(port, call, { bearer: readKey() }));
