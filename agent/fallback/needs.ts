@@ -5,8 +5,8 @@
 import type { HostId } from '../../shared/names.ts';
 
 export interface Needs {
-  /** `peers`: all of the map, true where no UDP way works; `patienceMs`: how long that is left to UDP. */
-  stand(peers: ReadonlyMap<HostId, boolean>, patienceMs: number, now: number): void;
+  /** `peers`: all of the map, true where no UDP way works; `patienceOf`: how long that is left to UDP, ms. */
+  stand(peers: ReadonlyMap<HostId, boolean>, patienceOf: (peer: HostId) => number, now: number): void;
   /** The peer, one of the map, sends to this host over TLS. */
   note(peer: HostId, now: number): void;
   isWanted(peer: HostId, now: number): boolean;
@@ -23,12 +23,12 @@ export const lingerMs = 60_000;
 export function createNeeds(): Needs {
   const needs = new Map<HostId, Need>();
   return {
-    stand: (peers, patienceMs, now) => {
+    stand: (peers, patienceOf, now) => {
       for (const peer of needs.keys()) if (!peers.has(peer)) needs.delete(peer);
       for (const [peer, isInNeed] of peers) {
         const need = needs.get(peer) ?? { since: undefined, wantedAt: -Infinity };
         need.since = isInNeed ? (need.since ?? now) : undefined;
-        if (need.since !== undefined && now - need.since >= patienceMs) need.wantedAt = now;
+        if (need.since !== undefined && now - need.since >= patienceOf(peer)) need.wantedAt = now;
         needs.set(peer, need);
       }
     },

@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { HostId, HostName } from '../../shared/names.ts';
-import { splitEndpoint } from '../../shared/net/endpoint.ts';
+import { type Endpoint, splitEndpoint } from '../../shared/net/endpoint.ts';
 import type { HostRecord } from '../../shared/network-map.ts';
 import type { Clock } from '../clock.ts';
 import type { Fault } from '../failures.ts';
@@ -75,6 +75,7 @@ export function startFallback(options: FallbackOptions): Fallback {
   let isRelay = false;
   let listener: Listener | undefined;
   let selfName: HostName | undefined;
+  let ownEndpoints: HostRecord['endpoints'] = [];
 
   /** A hash each, and every packet needs one. */
   const senders = new Map<HostRecord['publicKey'], ProbeId>();
@@ -173,7 +174,9 @@ export function startFallback(options: FallbackOptions): Fallback {
       !isGone && (paths.best(publicKey)?.kind ?? 'tls') === 'tls';
     const isCallable = relays.some(({ publicKey }) => !isCarried(paths.best(publicKey)?.kind ?? 'tls'));
     const peers = new Map([...hosts.values()].map((host) => [host.id, isInNeed(host)]));
-    needs.stand(peers, isCallable ? ownSpread : patienceMs, now);
+    const patienceOf = (peer: HostId): number =>
+      isCallable && hasCommonFamily(ownEndpoints, hosts.get(peer)?.endpoints ?? []) ? ownSpread : patienceMs;
+    needs.stand(peers, patienceOf, now);
     // An agent that starts finds a tunnel that its predecessor's stream carried.
     for (const { id, publicKey } of hosts.values())
       if (paths.ways(publicKey).some(({ kind, via }) => kind === 'tls' && via === undefined)) needs.note(id, now);
@@ -194,6 +197,7 @@ export function startFallback(options: FallbackOptions): Fallback {
       hosts = new Map(others.map((host) => [host.id, host]));
       ids = new Map(others.map((host) => [idOf(host), host.id]));
       selfName = self?.name;
+      ownEndpoints = self?.endpoints ?? [];
       isRelay = self?.isRelay === true;
       for (const host of knocks.keys()) if (!hosts.has(host)) knocks.delete(host);
       listen();
@@ -236,6 +240,13 @@ function placesOf(relay: HostRecord | undefined): Place[] {
   const port = relay?.tlsPort;
   if (relay === undefined || port === undefined) return [];
   return [...new Set(relay.endpoints.map((one) => splitEndpoint(one).address))].map((address) => ({ address, port }));
+}
+
+/** Of hosts without any no UDP packet can be sent from one to the other, by a relay neither; unknown is as good as common. */
+function hasCommonFamily(own: HostRecord['endpoints'], other: HostRecord['endpoints']): boolean {
+  const isSix = (endpoint: Endpoint): boolean => endpoint.startsWith('[');
+  if (own.length === 0 || other.length === 0) return true;
+  return own.some((one) => other.some((two) => isSix(one) === isSix(two)));
 }
 
 const byId = (one: HostRecord, other: HostRecord): number => (one.id < other.id ? -1 : 1);

@@ -24,7 +24,9 @@ export interface LabServer {
 export interface ServerPlace {
   readonly program: readonly string[];
   readonly namespace: string;
+  /** Of its URL. */
   readonly address: string;
+  readonly hasIpv6?: boolean;
   readonly dir: string;
 }
 
@@ -32,7 +34,7 @@ export function createLabServer(place: ServerPlace): LabServer {
   const port = 8443;
   const isIpv6 = place.address.includes(':');
   const url = `https://${isIpv6 ? `[${place.address}]` : place.address}:${port}`;
-  const listen = `${isIpv6 ? '[::]' : '0.0.0.0'}:${port}`;
+  const listen = `${(place.hasIpv6 ?? isIpv6) ? '[::]' : '0.0.0.0'}:${port}`;
   const stateDir = join(place.dir, 'server');
   const adminEnv = {
     WARREN_SERVER: url,

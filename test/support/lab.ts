@@ -40,7 +40,13 @@ export async function openLab(families: Families = 'ipv4'): Promise<Lab> {
   const prefix = namespacePrefix(run.id);
   const underlay = await makeUnderlay(`${prefix}router`, families);
   const addresses = underlayAddresses(families, 2);
-  const server = createLabServer({ program, namespace: `${prefix}server`, address: addresses[0] ?? '', dir: run.dir });
+  const server = createLabServer({
+    program,
+    namespace: `${prefix}server`,
+    address: addresses[0] ?? '',
+    hasIpv6: families !== 'ipv4',
+    dir: run.dir,
+  });
   await underlay.connect(server.namespace, ...addresses);
   await server.start();
   const hosts: LabHost[] = [];

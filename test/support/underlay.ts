@@ -23,6 +23,8 @@ export interface Underlay extends Uplink {
   readonly families: Families;
   /** Makes namespace `name` and connects it as `addresses`. */
   connect(name: string, ...addresses: string[]): Promise<void>;
+  /** The underlay for hosts that have one family alone. */
+  only(family: 4 | 6): Uplink;
   /** Cuts a host's link, or brings it back. */
   setLink(name: string, state: 'up' | 'down'): Promise<void>;
   /** Leads a prefix to what is connected as `name`. */
@@ -69,9 +71,21 @@ export async function makeUnderlay(router: string, families: Families = 'ipv4'):
     cables.set(name, cable);
     await connect(router, name, cable);
   };
+  const unplug = async (name: string): Promise<void> => {
+    await ipBatch([`link del ${cableOf(name).link}`], router);
+    cables.delete(name);
+  };
   return {
     router,
     families,
+    only: (family) => ({
+      async plug(name, number) {
+        const addresses = underlayAddresses(families, number).filter((one) => isIpv6(one) === (family === 6));
+        await join(name, addresses);
+        return addresses;
+      },
+      unplug,
+    }),
     async connect(name, ...addresses) {
       await makeNamespace(name);
       await join(name, addresses);
@@ -81,10 +95,7 @@ export async function makeUnderlay(router: string, families: Families = 'ipv4'):
       await join(name, addresses);
       return addresses;
     },
-    async unplug(name) {
-      await ipBatch([`link del ${cableOf(name).link}`], router);
-      cables.delete(name);
-    },
+    unplug,
     async setLink(name, state) {
       const { link, addresses, routes } = cableOf(name);
       await ipBatch([`link set ${link} ${state}`], router);
