@@ -1,5 +1,6 @@
 /** What the processes of a mesh hold, to be compared between the beginning and the end of a soak. */
 import { readFileSync, readdirSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Lab } from '../support/lab.ts';
 import { pidsInside } from '../support/namespace.ts';
 import { cpuSecondsOf, rssMibOf } from '../bench/accounting.ts';
@@ -16,7 +17,31 @@ export interface Holdings {
   readonly tunnels: readonly Held[];
 }
 
+/** Commands under way have pipes, and garbage waits to be collected: what is held is the least of a few looks. */
+const looks = 6;
+const lookMs = 3_000;
+
 export async function takeHoldings(lab: Lab): Promise<Holdings> {
+  let held = await look(lab);
+  for (let n = 1; n < looks; n += 1) {
+    await pause(lookMs);
+    const next = await look(lab);
+    held = {
+      server: least(held.server, next.server),
+      agents: next.agents.map((one, i) => least(one, held.agents[i] ?? one)),
+      tunnels: next.tunnels,
+    };
+  }
+  return held;
+}
+
+const least = (one: Held, other: Held): Held => ({
+  rssMib: Math.min(one.rssMib, other.rssMib),
+  cpuSeconds: Math.max(one.cpuSeconds, other.cpuSeconds),
+  descriptors: Math.min(one.descriptors, other.descriptors),
+});
+
+async function look(lab: Lab): Promise<Holdings> {
   const tunnels = pidsInside(lab.hosts.map((host) => host.namespace)).filter(isTunnel);
   return {
     server: await holdingOf(lab.server.pid()),
