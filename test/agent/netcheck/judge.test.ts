@@ -24,7 +24,7 @@ const look: ServerLook = {
   sentAt: 1_000_000_000_490,
   answeredAt: 1_000_000_000_510,
 };
-type Way = 'lan' | 'direct' | 'relay' | 'none';
+type Way = 'lan' | 'direct' | 'relay' | 'tls' | 'none';
 
 /** Other hosts, numbered from 2: how each is reached, and what the map says of it. */
 function facts(
@@ -46,7 +46,7 @@ function facts(
       rxBytes: 0,
       txBytes: 0,
       path,
-      via: path === 'relay' ? 'host-9' : null,
+      via: path === 'relay' || path === 'tls' ? 'host-9' : null,
       pathSince: null,
       rttMs: path === 'none' ? null : 4,
       whyNotDirect: isDirect ? null : 'because',
@@ -182,6 +182,7 @@ test('a relay is reached or not, and only a host without any fails; one is misse
   assertSays(facts({}, ['direct', 'none'], two), 'relay host-2', /^ok: reached: direct, 4 ms/);
   assertSays(facts({}, ['direct', 'none'], two), 'relay host-3', /^warn: not reached -> because/);
   assertSays(facts({}, ['relay', 'none'], two), 'relay host-2', /^fail: reached only by host-9/);
+  assertSays(facts({}, ['tls', 'none'], two), 'relay host-2', /^warn: reached only over TLS, 4 ms.* -> because/);
   assertSays(facts({}, ['none'], { 2: { isRelay: true, isGone: true } }), 'relay host-2', /^warn: gone/);
   assertSays(facts({}, ['direct']), 'relay', /^ok/);
   assertSays(facts({}, ['direct', 'none']), 'relay', /^warn: no host is a relay -> .*--relay on/);
@@ -193,6 +194,7 @@ test('peers are counted by how they are reached, and those that are not direct a
     'peers',
     /^warn: 1 by an own network, 1 direct, 1 by relay, 1 not reached -> .*host-4, host-5/,
   );
+  assertSays(facts({}, ['direct', 'tls']), 'peers', /^warn: .*0 by relay, 1 over TLS, 0 not reached/);
   assertSays(facts({}, ['none']), 'peers', /^fail/);
   assertSays(facts({}, []), 'peers', /^ok: there are no others/);
 });

@@ -97,7 +97,7 @@ test('whatever is known, there is a reason exactly where the way is not direct, 
     now: fc.constant(now),
     own: fc.record({ canAsk: fc.boolean(), nat, endpoints, isAnswered: fc.boolean() }),
     peer: fc.record({ name: fc.constant('b'), nat, isGone: fc.boolean(), endpoints }),
-    path: fc.constantFrom('none', 'lan', 'direct', 'relay'),
+    path: fc.constantFrom('none', 'lan', 'direct', 'relay', 'tls'),
     isDead: fc.boolean(),
     ways: ways.map((all) => all.map((one) => way(one))),
   });
