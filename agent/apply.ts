@@ -82,6 +82,7 @@ const executors: Readonly<Record<Step['kind'], Executor>> = {
   'route-remove': 'batch',
   'peer-set': 'peers',
   'peer-endpoint': 'peers',
+  'peer-psk': 'peers',
   'peer-remove': 'peers',
   'bridge-vlans': 'attachments',
   'port-vlan': 'attachments',
@@ -212,6 +213,7 @@ function needsAny(step: Step, missing: ReadonlySet<string>): boolean {
     case 'address-remove':
     case 'peer-set':
     case 'peer-endpoint':
+    case 'peer-psk':
     case 'peer-remove':
       return missing.has(step.interfaceName);
   }

@@ -52,6 +52,10 @@ export interface AgentSettings {
   readonly relayPorts: PortRange;
   /** Where this host, as a relay, takes in hosts that no UDP packet reaches; undefined: it does not. */
   readonly relayTls: ListenAt | undefined;
+  /** Preshared keys are agreed on with peers whose agents do so, too. */
+  readonly isPskWanted: boolean;
+  /** How long one is used. */
+  readonly pskRenewMs: number;
   /** Where the operator's hooks are. */
   readonly hooksDir: string;
   /** True when systemd waits to be told that the agent is up (Type=notify). */
@@ -98,6 +102,13 @@ const relayTlsSchema = z
   .max(64)
   .transform((text) => (text === 'off' ? text : readListenAt(text)))
   .refine((at) => at !== undefined, { error: "write it like 0.0.0.0:443 or [::]:443, or 'off'" });
+const milliseconds = { s: 1000, m: 60_000, h: 3600_000, d: 24 * 3600_000 } as const;
+
+/** A number and its unit. */
+const durationSchema = z
+  .string()
+  .regex(/^[1-9]\d{0,3}[smhd]$/, { error: 'write it like 30m, 24h or 7d' })
+  .transform((text) => Number(text.slice(0, -1)) * milliseconds[text.slice(-1) as keyof typeof milliseconds]);
 
 const keySchemas = {
   instance: instanceNameSchema,
@@ -120,6 +131,8 @@ const keySchemas = {
   pluginSocket: offOrPathSchema,
   relayPorts: relayPortsSchema,
   relayTls: relayTlsSchema,
+  psk: z.enum(['on', 'off']),
+  pskRenewal: durationSchema,
   hooksDir: pathSchema,
 } as const;
 type Key = keyof typeof keySchemas;
@@ -144,6 +157,8 @@ const variables: Readonly<Record<Key, string>> = {
   pluginSocket: 'WARREN_PLUGIN_SOCKET',
   relayPorts: 'WARREN_RELAY_PORTS',
   relayTls: 'WARREN_RELAY_TLS',
+  psk: 'WARREN_PSK',
+  pskRenewal: 'WARREN_PSK_RENEWAL',
   hooksDir: 'WARREN_HOOKS_DIR',
 };
 
@@ -200,6 +215,8 @@ function withDefaults(
     pluginSocket: pluginSocketOf(instance, values.pluginSocket),
     relayPorts: values.relayPorts ?? defaultPorts,
     relayTls: values.relayTls === 'off' ? undefined : values.relayTls,
+    isPskWanted: values.psk !== 'off',
+    pskRenewMs: values.pskRenewal ?? 24 * 3600_000,
     hooksDir: values.hooksDir ?? `/etc/warren/${instance}.hooks`,
   };
 }

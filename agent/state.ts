@@ -102,6 +102,7 @@ const files = {
   plugin: 'plugin.json',
   cni: 'cni.json',
   sysctls: 'sysctls.json',
+  presharedKeys: 'psk.json',
 } as const;
 
 export async function openState(directory: string): Promise<State> {
@@ -110,6 +111,8 @@ export async function openState(directory: string): Promise<State> {
   const read = (name: keyof typeof files): Promise<string | undefined> => readIfThere(path(name));
   const write = (name: keyof typeof files, text: string, mode = 0o600): Promise<void> =>
     writeDurably(path(name), text, mode);
+
+  const removePresharedKeys = (): Promise<void> => rm(join(directory, 'psk'), { recursive: true, force: true });
 
   return {
     directory,
@@ -177,13 +180,16 @@ export async function openState(directory: string): Promise<State> {
         'certificate',
         'nextWireguardKey',
         'sysctls',
+        'presharedKeys',
         'host',
       ] as const) {
         await removeDurably(path(name));
       }
+      await removePresharedKeys();
     },
     purge: async () => {
       await Promise.all(Object.values(files).map((name) => rm(join(directory, name), { force: true })));
+      await removePresharedKeys();
       await removeEmptyDirectory(directory);
     },
   };

@@ -14,6 +14,7 @@ import type { Outside } from './paths/mapped.ts';
 import type { Path } from './paths/path.ts';
 import { viewPath } from './paths/view.ts';
 import { type OwnGround, whyNotDirect } from './paths/why.ts';
+import type { PostQuantum } from './psk/view.ts';
 import type { HostSettings } from './plan/settings.ts';
 import { peerReports } from './report.ts';
 import type { HostFile } from './state.ts';
@@ -40,6 +41,8 @@ export interface StatusFacts {
   readonly relayedPairs: number | undefined;
   /** This host itself found out that a peer does not answer any more. */
   readonly isDead: (peer: PublicKey) => boolean;
+  /** `handshakeAt`: milliseconds since 1970, 0 for never. */
+  readonly postQuantum: (peer: PublicKey, handshakeAt: number) => PostQuantum;
   readonly innerMtu: (peer: PublicKey) => number | undefined;
   /** When each peer first stood in a map this agent saw. */
   readonly firstSeenAt: ReadonlyMap<HostId, number>;
@@ -120,6 +123,7 @@ function describePeers(map: NetworkMap, facts: StatusFacts): PeerStatus[] {
           isDead: facts.isDead(host.publicKey),
           ways,
         }),
+        postQuantum: facts.postQuantum(host.publicKey, handshakeAt === null ? 0 : Date.parse(handshakeAt)),
         mtu: lowered(facts.innerMtu(host.publicKey), facts.mtu),
         handshakeAt,
         handshakeAgeSeconds:

@@ -49,6 +49,12 @@ const rules: Rule[] = [
   },
   {
     from: ['agent/', 'server/', 'shared/', 'cli/'],
+    not: ['agent/psk/kem.ts'],
+    to: ['@noble/'],
+    why: 'keys are agreed on in one place',
+  },
+  {
+    from: ['agent/', 'server/', 'shared/', 'cli/'],
     not: ['server/store/'],
     to: ['better-sqlite3', 'kysely'],
     why: 'SQL only in server/store/',
@@ -62,6 +68,8 @@ const rules: Rule[] = [
       'agent/docker/network.ts',
       'agent/hooks/reach.ts',
       'agent/hooks/events.ts',
+      'agent/psk/pair.ts',
+      'agent/psk/times.ts',
       'server/netmap/',
       'server/policy/',
       'server/ipam/',

@@ -10,7 +10,7 @@ import type { Argv, System } from '../system/run.ts';
 import { addPrefixes, removePrefixes } from '../system/allowed-ips.ts';
 import { peerArguments } from '../system/wg.ts';
 
-export type PeerStep = Extract<Step, { kind: 'peer-set' | 'peer-endpoint' | 'peer-remove' }>;
+export type PeerStep = Extract<Step, { kind: 'peer-set' | 'peer-endpoint' | 'peer-psk' | 'peer-remove' }>;
 
 /** Peers per command; keeps argv far below the kernel's limit of 2 MiB. */
 const peersPerCommand = 500;
@@ -88,6 +88,8 @@ function argumentsOf(step: PeerStep): string[] {
       return peerArguments(step);
     case 'peer-endpoint':
       return ['peer', step.publicKey, 'endpoint', step.endpoint];
+    case 'peer-psk':
+      return ['peer', step.publicKey, 'preshared-key', step.presharedKey?.file ?? '/dev/null'];
     case 'peer-remove':
       return ['peer', step.publicKey, 'remove'];
   }

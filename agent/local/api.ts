@@ -19,6 +19,7 @@ import {
 } from './container-api.ts';
 import { netcheckSchema } from '../netcheck/check.ts';
 import { pathKindSchema, pathViewSchema } from '../paths/view.ts';
+import { postQuantumSchema } from '../psk/view.ts';
 import { epochSchema, natSchema, revisionSchema } from '../../shared/network-map.ts';
 import { hostStateSchema } from '../../shared/protocol.ts';
 import { labelNameSchema, segmentNameSchema } from '../../shared/workload.ts';
@@ -32,6 +33,8 @@ export const peerStatusSchema = peerReportSchema.extend({
   ...pathViewSchema.shape,
   /** In words; null where it is reached directly. */
   whyNotDirect: z.string().nullable(),
+  /** Whether what is recorded today stays secret when quantum computers are there. */
+  postQuantum: postQuantumSchema,
   /** What fits into the tunnel to it, bytes; null where that is the tunnel's own MTU. */
   mtu: z.int().nullable(),
   /** Seconds since the last handshake. */

@@ -19,7 +19,13 @@ export interface ExchangeEvents {
   /** A signed ping came from there; it may be a replay. */
   onPing(peer: PublicKey, from: Endpoint, isSeeking: boolean): void;
   /** An answer to `transaction`; `mapped` is what the peer saw of this host. */
-  onPong(peer: PublicKey, from: Endpoint, transaction: string, mapped: Endpoint | undefined): void;
+  onPong(
+    peer: PublicKey,
+    from: Endpoint,
+    transaction: string,
+    mapped: Endpoint | undefined,
+    isPskSpoken: boolean,
+  ): void;
   /** What the peer was asked in a pong came back from there. */
   onAck(peer: PublicKey, from: Endpoint): void;
 }
@@ -30,6 +36,9 @@ export interface Exchange {
 }
 
 const transactionBytes = 8;
+/** The byte after a pong's family, which is no part of the endpoint: bits for what the agent can do. Older ones say nothing. */
+const abilitiesAt = 1;
+const pskSpoken = 1;
 /** A ping is as long as the longest pong. */
 const bodyBytes = endpointBytes + transactionBytes;
 /** WireGuard's own 32 bytes are around what is inside the tunnel (paper, section 5.4.6); UDP and IP are around both alike. */
@@ -43,7 +52,8 @@ const mostWaiting = 4096;
 
 export const newTransaction = (): string => randomBytes(transactionBytes).toString('hex');
 
-export function startExchange(channel: Channel, events: ExchangeEvents): Exchange {
+/** `isPskSpoken`: what this agent says of itself in its pongs. */
+export function startExchange(channel: Channel, events: ExchangeEvents, isPskSpoken = false): Exchange {
   const waiting = new Map<string, string>();
   channel.on(probeKinds.ping, ({ peer, from, transaction, body }) => {
     if (body.length < bodyBytes) return;
@@ -52,11 +62,13 @@ export function startExchange(channel: Channel, events: ExchangeEvents): Exchang
     if (waiting.size >= mostWaiting) waiting.delete(waiting.keys().next().value ?? '');
     waiting.set(`${peer} ${back}`, from);
     const pong = Buffer.concat([encodeEndpoint(from), Buffer.from(back, 'hex')]);
+    pong.writeUInt8(isPskSpoken ? pskSpoken : 0, abilitiesAt);
     channel.send(from, peer, { kind: probeKinds.pong, transaction, body: pong });
   });
   channel.on(probeKinds.pong, ({ peer, from, transaction, body }) => {
     if (body.length !== bodyBytes) return;
-    events.onPong(peer, from, transaction.toString('hex'), decodeEndpoint(body));
+    const isSpoken = (body.readUInt8(abilitiesAt) & pskSpoken) !== 0;
+    events.onPong(peer, from, transaction.toString('hex'), decodeEndpoint(body), isSpoken);
     const back = body.subarray(endpointBytes);
     channel.send(from, peer, { kind: probeKinds.ack, transaction: back, body: Buffer.alloc(0) });
   });

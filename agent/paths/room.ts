@@ -12,7 +12,7 @@ import { isHandshakeFresh } from '../plan/endpoints.ts';
 import type { ObservedWireguard } from '../plan/observed.ts';
 import type { PathWish } from '../plan/paths.ts';
 import type { Channel } from '../probe/channel.ts';
-import { newTransaction, paddingFor, startExchange } from './exchange.ts';
+import { type ExchangeEvents, newTransaction, paddingFor, startExchange } from './exchange.ts';
 import { type Outside, type Sight, describeOutside } from './mapped.ts';
 import { createSizes } from './mtu.ts';
 import type { Candidate, Path } from './path.ts';
@@ -63,6 +63,9 @@ export interface PathRoomOptions {
   readonly onChange: () => void;
   /** This host looks different from outside. */
   readonly onOutside: () => void;
+  /** Whether this host's agent agrees on preshared keys, and what a peer's has just said of that. */
+  readonly isPskSpoken: boolean;
+  readonly onPskSpoken: (peer: PublicKey, isSpoken: boolean) => void;
 }
 
 /** Questions a second at most; a host that starts among a thousand asks them one after the other. */
@@ -135,15 +138,17 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
     sights.set(observer, sight);
     if (isNew) options.onOutside();
   };
-  const exchange = startExchange(channel, {
+  const heard: ExchangeEvents = {
     onPing: (peer, from, isSeeking) => {
       tracker.heard(peer, from, isSeeking, clock.now());
       schedule();
     },
-    onPong: (peer, from, transaction, mapped) => {
+    onPong: (peer, from, transaction, mapped, isSpoken) => {
       const now = clock.now();
-      if (sizes.answered(peer, from, transaction, now)) return schedule();
-      if (!tracker.answered(peer, from, transaction, now)) return;
+      const isOfSize = sizes.answered(peer, from, transaction, now);
+      if (!isOfSize && !tracker.answered(peer, from, transaction, now)) return;
+      options.onPskSpoken(peer, isSpoken);
+      if (isOfSize) return schedule();
       const way = tracker.choice(peer, now)?.best;
       // Through a relay it is the relay that is seen.
       if (mapped !== undefined && way?.endpoint === from && way.kind === 'direct')
@@ -156,7 +161,8 @@ export function startPathRoom(options: PathRoomOptions): PathRoom {
       look(peer);
       schedule();
     },
-  });
+  };
+  const exchange = startExchange(channel, heard, options.isPskSpoken);
   const reflector = startReflector({
     channel,
     clock,

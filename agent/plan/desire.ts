@@ -62,7 +62,7 @@ export function desire({ map: told, settings, attachments, local }: Wish, observ
   const dead = deadPrefixes(map, claimed.claims, local.liveness);
   const wished = { map, settings, attachments, local, dead };
   const rules = firewallInput(wished, self, own, bridge, segments, mesh, observed);
-  const peers = desiredPeers(map, believed, claimed.claims, { candidates, underlay, paths: local.paths });
+  const peers = desiredPeers(map, believed, claimed.claims, { ...local, candidates, underlay });
   const tunnel = { interfaceName: settings.interfaceName, mtu };
   const mtuOf = narrowRoutes(peers, local.innerMtus, tunnel, observed);
   const desired: Desired = {

@@ -13,6 +13,7 @@ import type { PublishedPort } from './firewall/publish.ts';
 import type { IptablesWish } from './iptables.ts';
 import type { DesiredChain, DesiredSet } from './nft-table.ts';
 import type { PathWish } from './paths.ts';
+import type { PresharedKey } from './preshared.ts';
 import type { DesiredResolver } from './resolver.ts';
 import type { AttachmentSpec } from './settings.ts';
 
@@ -62,6 +63,7 @@ export interface DesiredPeer {
   /** How many of the first of them are in one of this host's own networks. */
   readonly nearCount: number;
   readonly path: PathWish | undefined;
+  readonly presharedKey: PresharedKey | undefined;
 }
 
 export interface DesiredRoute {

@@ -4,6 +4,7 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Workload } from '../../shared/workload.ts';
 import type { PathWish } from './paths.ts';
+import type { PresharedKey } from './preshared.ts';
 
 export interface LocalFacts {
   /** This host's own workloads, newer than those in the map's record of it. */
@@ -26,6 +27,8 @@ export interface LocalFacts {
   readonly innerMtus: ReadonlyMap<PublicKey, number>;
   /** What this host itself finds of its peers; those that are not in it are as the map says. */
   readonly liveness: ReadonlyMap<PublicKey, 'alive' | 'dead'>;
+  /** Agreed on with peers; those that are not in it have none. */
+  readonly presharedKeys: ReadonlyMap<PublicKey, PresharedKey>;
 }
 
 /** A port of a bridge and the addresses that what is behind it may use. */
@@ -64,4 +67,5 @@ export const noLocalFacts: LocalFacts = {
   paths: new Map(),
   innerMtus: new Map(),
   liveness: new Map(),
+  presharedKeys: new Map(),
 };

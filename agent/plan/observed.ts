@@ -4,6 +4,7 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { StandingTable } from './table-scripts.ts';
+import type { PresharedKeyId } from './preshared.ts';
 
 export interface Observed {
   /** Milliseconds since 1970 when the observation began. */
@@ -116,7 +117,7 @@ export interface ObservedPeer {
   /** Undefined where there is none, or one that no map can name (a link-local zone): `hasEndpoint` tells. */
   readonly endpoint: Endpoint | undefined;
   readonly hasEndpoint: boolean;
-  readonly hasPresharedKey: boolean;
+  readonly presharedKeyId: PresharedKeyId | undefined;
   readonly allowedIps: readonly Cidr[];
   /** Milliseconds since 1970; 0 before the first handshake. */
   readonly handshakeAt: number;

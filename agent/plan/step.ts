@@ -4,6 +4,7 @@ import type { Cidr } from '../../shared/net/cidr.ts';
 import type { Endpoint } from '../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../shared/wireguard.ts';
 import type { DesiredFirewalld } from './firewalld.ts';
+import type { PresharedKey } from './preshared.ts';
 import type { DesiredResolver } from './resolver.ts';
 import type { AttachmentRoute, AttachmentSpec } from './settings.ts';
 
@@ -60,6 +61,13 @@ type StepOf =
       readonly interfaceName: string;
       readonly publicKey: PublicKey;
       readonly endpoint: Endpoint;
+    }
+  | {
+      readonly kind: 'peer-psk';
+      readonly interfaceName: string;
+      readonly publicKey: PublicKey;
+      /** Undefined takes away the one it has. A session under way goes on with its own keys. */
+      readonly presharedKey: PresharedKey | undefined;
     }
   | { readonly kind: 'peer-remove'; readonly interfaceName: string; readonly publicKey: PublicKey }
   | RouteSet
@@ -153,8 +161,8 @@ export interface PeerSet {
   readonly allowedIps: readonly Cidr[];
   readonly keepaliveSeconds: number;
   readonly endpoint?: Endpoint;
-  /** Takes away a preshared key that somebody else has set. */
-  readonly isPresharedKeyCleared?: true;
+  /** Of a peer that is made now; `peer-psk` changes that of one which is there. */
+  readonly presharedKey?: PresharedKey;
   /** Present where the peer is there and this is all that differs: then nothing else of it need be touched. */
   readonly change?: AllowedIpsChange;
   /** The peer has no session: taken away and put back in one command, it begins one at once. */
@@ -218,6 +226,7 @@ export function stepSubject(step: Step): string {
       return step.family === 4 ? 'iptables' : 'ip6tables';
     case 'peer-set':
     case 'peer-endpoint':
+    case 'peer-psk':
     case 'peer-remove':
       return step.publicKey;
     case 'route-set':

@@ -19,8 +19,12 @@ export function planPeers(desired: Desired, observed: Peers, memory: EndpointMem
   const sets: Step[] = [];
   const removes: Step[] = [];
   for (const peer of desired.peers.values()) {
-    const step = planPeer(desired, peer, observed.get(peer.publicKey), moved, memory, now);
+    const seen = observed.get(peer.publicKey);
+    const step = planPeer(desired, peer, seen, moved, memory, now);
     if (step !== undefined) sets.push(step);
+    const isMade = seen === undefined || (step?.kind === 'peer-set' && step.isAnew === true);
+    const change = isMade ? undefined : planPresharedKey(desired.interfaceName, peer, seen);
+    if (change !== undefined) sets.push(change);
   }
   for (const publicKey of observed.keys()) {
     if (desired.peers.has(publicKey)) continue;
@@ -56,7 +60,9 @@ function planPeer(
       allowedIps: peer.allowedIps,
       keepaliveSeconds: peer.keepaliveSeconds,
       ...endpointOf(isAnew ? peer.path?.best : endpoint),
-      ...(observed?.hasPresharedKey === true ? { isPresharedKeyCleared: true } : {}),
+      ...((observed === undefined || isAnew) && peer.presharedKey !== undefined
+        ? { presharedKey: peer.presharedKey }
+        : {}),
       ...(isAnew ? { isAnew: true as const } : change === undefined ? {} : { change }),
     };
     return { ...step, why: `${peer.name}: ${why ?? 'it answers there'}` };
@@ -64,6 +70,17 @@ function planPeer(
   if (endpoint === undefined) return undefined;
   const tried = observed?.hasEndpoint === true ? 'no handshake at the one before' : 'it has none';
   return { kind: 'peer-endpoint', interfaceName, publicKey, endpoint, why: `${peer.name}: ${tried}` };
+}
+
+/** Only handshakes use the preshared key, so this step disturbs no session. */
+function planPresharedKey(interfaceName: string, peer: DesiredPeer, observed: ObservedPeer): Step | undefined {
+  const { name, publicKey, presharedKey } = peer;
+  if (observed.presharedKeyId === presharedKey?.id) return undefined;
+  const why =
+    presharedKey === undefined
+      ? 'it has a preshared key that was not agreed on'
+      : 'another preshared key was agreed on';
+  return { kind: 'peer-psk', interfaceName, publicKey, presharedKey, why: `${name}: ${why}` };
 }
 
 /**
@@ -84,7 +101,6 @@ function whyToSet(
   moved: ReadonlyMap<Cidr, PublicKey>,
 ): string | undefined {
   if (observed === undefined) return 'the interface has no such peer';
-  if (observed.hasPresharedKey) return 'it has a preshared key that Warren did not set';
   if (observed.keepaliveSeconds !== peer.keepaliveSeconds) return 'its keepalive differs';
   return isSameSet(keptPrefixes(peer, observed, moved), peer.allowedIps) ? undefined : 'its allowed IPs differ';
 }
@@ -107,7 +123,7 @@ function allowedIpsChange(
   observed: ObservedPeer | undefined,
   moved: ReadonlyMap<Cidr, PublicKey>,
 ): AllowedIpsChange | undefined {
-  if (observed === undefined || observed.hasPresharedKey) return undefined;
+  if (observed === undefined) return undefined;
   if (observed.keepaliveSeconds !== peer.keepaliveSeconds) return undefined;
   const have = new Set(observed.allowedIps);
   const wanted = new Set(peer.allowedIps);

@@ -10,8 +10,14 @@ import type { PublicKey } from '../../shared/wireguard.ts';
 const pkcs8Head = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const spkiHead = Buffer.from('302a300506032b656e032100', 'hex');
 
+/** What it is for: probes are signed with the one, the other goes into preshared keys. */
+export type KeyLabel = 'warren probe 1' | 'warren mix 1';
+
 /** 32 bytes per peer; undefined for a key that no host can hold. */
-export function createPairKeys(own: Secret): (peer: PublicKey) => Buffer | undefined {
+export function createPairKeys(
+  own: Secret,
+  label: KeyLabel = 'warren probe 1',
+): (peer: PublicKey) => Buffer | undefined {
   const privateKey = createPrivateKey({
     key: Buffer.concat([pkcs8Head, Buffer.from(own.reveal(), 'base64')]),
     format: 'der',
@@ -19,12 +25,12 @@ export function createPairKeys(own: Secret): (peer: PublicKey) => Buffer | undef
   });
   const known = new Map<PublicKey, Buffer | undefined>();
   return (peer) => {
-    if (!known.has(peer)) known.set(peer, pairKey(privateKey, peer));
+    if (!known.has(peer)) known.set(peer, pairKey(privateKey, peer, label));
     return known.get(peer);
   };
 }
 
-function pairKey(privateKey: KeyObject, peer: PublicKey): Buffer | undefined {
+function pairKey(privateKey: KeyObject, peer: PublicKey, label: KeyLabel): Buffer | undefined {
   try {
     const publicKey = createPublicKey({
       key: Buffer.concat([spkiHead, Buffer.from(peer, 'base64')]),
@@ -32,7 +38,7 @@ function pairKey(privateKey: KeyObject, peer: PublicKey): Buffer | undefined {
       type: 'spki',
     });
     const shared = diffieHellman({ privateKey, publicKey });
-    return Buffer.from(hkdfSync('sha256', shared, '', 'warren probe 1', 32));
+    return Buffer.from(hkdfSync('sha256', shared, '', label, 32));
   } catch {
     return undefined;
   }

@@ -88,7 +88,7 @@ function hasSamePeers(before: ObservedWireguard | undefined, now: ObservedWiregu
   for (const [key, peer] of now.peers) {
     const had = before.peers.get(key);
     if (had === undefined || had.keepaliveSeconds !== peer.keepaliveSeconds) return false;
-    if (had.hasPresharedKey !== peer.hasPresharedKey || had.allowedIps.join() !== peer.allowedIps.join()) return false;
+    if (had.presharedKeyId !== peer.presharedKeyId || had.allowedIps.join() !== peer.allowedIps.join()) return false;
   }
   return true;
 }

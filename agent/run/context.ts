@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { WarrenError } from '../../shared/errors.ts';
 import type { HostId } from '../../shared/names.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
 import type { Cidr } from '../../shared/net/cidr.ts';
 import { type Attachments, type Ground, openAttachments } from '../attach/attachments.ts';
 import { attachmentId } from '../attach/spec.ts';
@@ -25,6 +26,7 @@ import { bridgedSegment } from '../plan/bridged.ts';
 import type { HostSettings } from '../plan/settings.ts';
 import { type PluginBook, openPluginBook, slotsInUse } from '../plugin/book.ts';
 import type { Channel } from '../probe/channel.ts';
+import type { PskBook } from '../psk/book.ts';
 import type { openProbeSocket } from '../probe/socket.ts';
 import { type HostFile, type State, notEnrolled } from '../state.ts';
 import type { System } from '../system/run.ts';
@@ -32,6 +34,7 @@ import type { ServerLink } from '../transport.ts';
 import { type BackendView, createBackendView } from './backend-view.ts';
 import { type PortFinder, createPortFinder } from './ports.ts';
 import { openProbes, probeKeys } from './probes.ts';
+import { openPsk } from './psk.ts';
 import { openSaved, readSavedMap } from './saved.ts';
 
 export interface AgentParts {
@@ -83,6 +86,10 @@ export interface Context {
   readonly backend: BackendView;
   /** What runs on this host and is told of the mesh. */
   readonly beside: Beside;
+  /** Preshared keys agreed on with peers; undefined where they are off. */
+  readonly psk: PskBook | undefined;
+  /** What only this host and a peer know, for their preshared key. */
+  readonly mixKey: (peer: PublicKey) => Buffer | undefined;
   /** Undefined where this agent asks no probes. */
   readonly channel: Channel | undefined;
   /** This host's leases by the map that may be used. */
@@ -115,6 +122,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
   });
   const containers: ContainerPort = { resolve: () => Promise.reject(new WarrenError('unreachable', 'no engine yet')) };
   const probe = createContainerProbe(parts.probe ?? namespaceProbe, (container) => containers.resolve(container));
+  const psk = await openPsk(agent.isPskWanted, system, state, settings);
   const slots = createSlots();
   const plugin = await openSaved(
     log,
@@ -175,12 +183,15 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     subnetEnv: createSubnetEnv(agent.subnetEnvFile),
     backend: createBackendView(system),
     beside: createBeside(system),
+    psk,
+    mixKey: (peer) => keys.mixKey(peer),
     channel: await openProbes(parts.openSocket, log, () => keys, settings),
     leases,
     settings: () => settings,
     readSettings: async () => {
       settings = await hostSettings(agent, host, state);
       keys = await probeKeys(state);
+      await psk?.begin(settings.publicKey);
     },
   };
 }

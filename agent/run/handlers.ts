@@ -103,6 +103,7 @@ async function readStatus(context: Context, works: Works): Promise<Status> {
     outside: works.paths.outside(),
     relayedPairs: works.relaying.pairCount(),
     isDead: works.paths.isDead,
+    postQuantum: works.psk.view,
     innerMtu: works.paths.innerMtu,
     firstSeenAt: membership.firstSeenAt(),
     certificateExpiresAt: renewal.expiresAt(),

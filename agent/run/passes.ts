@@ -17,6 +17,7 @@ import type { HostFile, State } from '../state.ts';
 import type { Context } from './context.ts';
 import { engineMembersOf } from './docker.ts';
 import type { Paths } from './paths.ts';
+import type { Psk } from './psk.ts';
 
 /** The rooms whose word a pass goes by; asked when it begins. */
 export interface Rooms {
@@ -24,9 +25,14 @@ export interface Rooms {
   readonly names: () => Names;
   readonly paths: () => Paths;
   readonly hooks: () => Pick<Hooks, 'look'>;
+  readonly psk: () => Pick<Psk, 'reached'>;
 }
 
-export function startPasses(context: Context, { docker, names, paths, hooks }: Rooms, onNews: () => void): Reconciler {
+export function startPasses(
+  context: Context,
+  { docker, names, paths, hooks, psk }: Rooms,
+  onNews: () => void,
+): Reconciler {
   const { system, clock, log, state, beside, attachments, cni, dhcp, members, settings, backend } = context;
   const wishes = () => dhcpWishes(attachments.list(), seedOf(context.agent));
   let heard: Promise<void> | undefined;
@@ -55,6 +61,7 @@ export function startPasses(context: Context, { docker, names, paths, hooks }: R
       void dhcp.start(wishes().present.filter(({ netnsPath }) => isAttached(reached, netnsPath)));
       docker().wake();
       paths().reached(reached);
+      psk().reached(reached);
       names().listen(gatewaysOf(reached));
       hooks().look();
       onNews();
@@ -120,6 +127,7 @@ async function readInputs(
       bindings: [...bindingsOf(plugin, seedOf(agent)), ...(await ports.find(docker.endpoints()))],
       resolvers: names.resolvers(),
       ...paths.facts(),
+      presharedKeys: context.psk?.wishes(known.publicKey) ?? new Map(),
     },
   };
 }

@@ -48,6 +48,7 @@ export function startPaths(
   context: Context,
   reconciler: () => Pick<Reconciler, 'wake' | 'reached' | 'wireguard'>,
   onNews: () => void,
+  onPskSpoken: (peer: PublicKey, isSpoken: boolean) => void,
 ): Paths {
   const { channel, clock, log, settings } = context;
   let before: string | undefined;
@@ -70,6 +71,8 @@ export function startPaths(
           hosts: () => context.membership.usable()?.hosts ?? [],
           onChange: () => reconciler().wake(),
           onOutside: onNews,
+          isPskSpoken: context.psk !== undefined,
+          onPskSpoken,
         });
   const outside = (): Outside => room?.outside() ?? { nat: 'unknown', mappedEndpoints: [] };
   const isAnswered = (): boolean => {

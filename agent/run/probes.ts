@@ -1,15 +1,20 @@
 /** The probes of a running agent: its keys for them, and the socket that WireGuard's port is lent to. */
 import type { Logger } from 'pino';
 import { asWarrenError } from '../../shared/errors.ts';
+import type { PublicKey } from '../../shared/wireguard.ts';
 import type { HostSettings } from '../plan/settings.ts';
 import { type Channel, type ProbeKeys, openChannel } from '../probe/channel.ts';
 import { createPairKeys } from '../probe/pair-key.ts';
 import type { openProbeSocket } from '../probe/socket.ts';
 import type { State } from '../state.ts';
 
-export async function probeKeys(state: State): Promise<ProbeKeys> {
+export interface HostKeys extends ProbeKeys {
+  readonly mixKey: (peer: PublicKey) => Buffer | undefined;
+}
+
+export async function probeKeys(state: State): Promise<HostKeys> {
   const { publicKey, privateKey } = await state.wireguardKeys();
-  return { publicKey, pairKey: createPairKeys(privateKey) };
+  return { publicKey, pairKey: createPairKeys(privateKey), mixKey: createPairKeys(privateKey, 'warren mix 1') };
 }
 
 /** The same for every start, another one for every instance; below the ports that Linux gives out by itself. */

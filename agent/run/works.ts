@@ -24,6 +24,7 @@ import { createNews } from './news.ts';
 import { startPasses } from './passes.ts';
 import { type Paths, startPaths } from './paths.ts';
 import { startFallbackRoom } from './fallback.ts';
+import { type Psk, startPsk } from './psk.ts';
 import { type Relaying, startRelaying } from './relay.ts';
 
 export interface Works {
@@ -34,6 +35,7 @@ export interface Works {
   readonly docker: Docker;
   readonly names: Names;
   readonly paths: Paths;
+  readonly psk: Psk;
   readonly hooks: Hooks;
   readonly relaying: Relaying;
   /** Afterwards nothing is touched, asked or told any more, and the newest map is saved. */
@@ -42,7 +44,7 @@ export interface Works {
 
 export function startWorks(context: Context): Works {
   const { system, link, clock, log, state, host, membership, workloads } = context;
-  const rooms = { docker: () => docker, names: () => names, paths: () => paths, hooks: () => hooks };
+  const rooms = { docker: () => docker, names: () => names, paths: () => paths, hooks: () => hooks, psk: () => psk };
   const reconciler: Reconciler = startPasses(context, rooms, () => {
     relaying.look();
     fallback.stand();
@@ -52,7 +54,9 @@ export function startWorks(context: Context): Works {
     context,
     () => reconciler,
     () => news.look(),
+    (peer, isSpoken) => psk.noteAgent(peer, isSpoken),
   );
+  const psk: Psk = startPsk(context, paths, () => reconciler);
   const relaying = startRelaying(context, paths);
   const fallback = startFallbackRoom(context, paths, () => news.look());
   const hooks: Hooks = startHookRoom(context, reconciler, paths, () => news.look());
@@ -124,10 +128,11 @@ export function startWorks(context: Context): Works {
     await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
     // After the last pass, which would have it listen again.
     names.stop();
+    psk.stop();
     await relaying.stop();
     fallback.stop();
     paths.stop();
     await membership.saved();
   };
-  return { reconciler, stream, renewal, account, docker, names, paths, hooks, relaying, halt };
+  return { reconciler, stream, renewal, account, docker, names, paths, psk, hooks, relaying, halt };
 }

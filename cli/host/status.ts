@@ -53,6 +53,9 @@ function describe(status: Status): string {
     whyNotDirect === null ? [] : [[name, whyNotDirect]],
   );
   if (indirect.length > 0) parts.push(formatTable({ columns: ['not direct', 'why'], rows: indirect }, plain));
+  const unprotected = status.peers.flatMap(({ name, postQuantum: { why } }) => (why === null ? [] : [[name, why]]));
+  if (unprotected.length > 0)
+    parts.push(formatTable({ columns: ['not post-quantum', 'why'], rows: unprotected }, plain));
   if (status.attachments.length > 0) {
     const rows = status.attachments.map((one) => [one.target, one.addresses.join(' '), one.state]);
     parts.push(formatTable({ columns: ['attachment', 'addresses', 'state'], rows }, plain));
@@ -102,7 +105,10 @@ function describeEngine(engine: Status['engine']): string | null {
   return `${engine.version}, ${network}, ${engine.containers} containers on the mesh`;
 }
 
-const peerColumns = ['peer', 'address', 'endpoint', 'path', 'handshake', 'rx', 'tx'];
+const peerColumns = ['peer', 'address', 'endpoint', 'path', 'handshake', 'post-quantum', 'rx', 'tx'];
+
+/** Of the session under way. */
+const words = { none: 'no', agreed: 'from the next handshake on', protected: 'yes' } as const;
 
 function peerRow(peer: PeerStatus): (string | null)[] {
   const age = peer.handshakeAgeSeconds;
@@ -112,6 +118,7 @@ function peerRow(peer: PeerStatus): (string | null)[] {
     peer.endpoint,
     describePath(peer),
     age === null ? 'never' : `${age} s ago`,
+    words[peer.postQuantum.state],
     bytes(peer.rxBytes),
     bytes(peer.txBytes),
   ];

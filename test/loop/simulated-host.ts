@@ -120,6 +120,8 @@ export class SimulatedHost {
       relayPorts: { first: 51_900, last: 52_923 },
       relayTls: undefined,
       isDnsServed: false,
+      isPskWanted: false,
+      pskRenewMs: 24 * 3600_000,
       hooksDir: '/nonexistent/hooks',
       resolvConfFile: '/nowhere/resolv.conf',
       firewalldFolder: undefined,

@@ -1,4 +1,5 @@
 /** A WireGuard interface of a fake host: `wg show|set`, with the kernel's way of moving allowed IPs. */
+import { existsSync, readFileSync } from 'node:fs';
 import { Refusal } from './fake-host-refusal.ts';
 
 export interface FakePeer {
@@ -21,6 +22,8 @@ export class FakeWireguard {
   show(what: string | undefined): string {
     if (what === 'public-key') return `${this.publicKey ?? '(none)'}\n`;
     if (what === 'peers') return [...this.peers.keys()].map((key) => `${key}\n`).join('');
+    if (what === 'preshared-keys')
+      return [...this.peers.values()].map((peer) => `${peer.publicKey}\t${peer.presharedKey}\n`).join('');
     if (what !== 'dump') throw new Error(`the fake host does not know 'wg show … ${what}'`);
     const head = [
       this.publicKey === undefined ? '(none)' : 'private',
@@ -52,7 +55,7 @@ export class FakeWireguard {
       else if (peer === undefined) throw new Refusal(`Invalid argument: ${word}`);
       else if (word === 'remove') this.peers.delete(peer.publicKey);
       else if (word === 'endpoint') peer.endpoint = next();
-      else if (word === 'preshared-key') peer.presharedKey = next() === '/dev/null' ? '(none)' : 'preshared';
+      else if (word === 'preshared-key') peer.presharedKey = readPresharedKey(next());
       else if (word === 'persistent-keepalive') peer.keepalive = keepalive(next());
       else if (word === 'allowed-ips') this.#allow(peer, next());
       else throw new Error(`the fake host does not know 'wg set … ${word}'`);
@@ -91,6 +94,12 @@ export class FakeWireguard {
       }
     }
   }
+}
+
+/** Of a real file where there is one. */
+function readPresharedKey(file: string): string {
+  if (file === '/dev/null') return '(none)';
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : Buffer.alloc(32, file).toString('base64');
 }
 
 const keepalive = (text: string): string => (text === '0' ? 'off' : text);

@@ -17,13 +17,14 @@ export interface Ways {
   readonly candidates: ReadonlyMap<HostId, HostRecord['endpoints']>;
   readonly underlay: Underlay;
   readonly paths: LocalFacts['paths'];
+  readonly presharedKeys: LocalFacts['presharedKeys'];
 }
 
 export function desiredPeers(
   map: NetworkMap,
   believed: readonly HostRecord[],
   claims: readonly Claim[],
-  { candidates, underlay, paths }: Ways,
+  { candidates, underlay, paths, presharedKeys }: Ways,
 ): Desired['peers'] {
   const allowed = new Map<HostId, Cidr[]>();
   for (const { owner, prefix } of claims) {
@@ -51,6 +52,7 @@ export function desiredPeers(
       candidates: outside,
       nearCount: outside.filter((endpoint) => isNear(endpoint, underlay)).length,
       path: paths.get(host.publicKey),
+      presharedKey: presharedKeys.get(host.publicKey),
     });
   }
   return peers;

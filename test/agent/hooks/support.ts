@@ -29,7 +29,7 @@ export function facts(
     const allowedIps = [...own, ...host.leases, ...carried];
     const { publicKey, name, id } = host;
     const keepaliveSeconds = changes.keepaliveSeconds ?? 25;
-    const way = { candidates: host.endpoints, nearCount: 0, path: undefined };
+    const way = { candidates: host.endpoints, nearCount: 0, path: undefined, presharedKey: undefined };
     desired.set(publicKey, { publicKey, name, hostId: id, allowedIps, keepaliveSeconds, ...way });
     const age = ages[number];
     observed.set(publicKey, {
@@ -38,7 +38,7 @@ export function facts(
       keepaliveSeconds,
       endpoint: parseEndpoint(`198.51.100.${number}:40000`),
       hasEndpoint: true,
-      hasPresharedKey: false,
+      presharedKeyId: undefined,
       handshakeAt: age === undefined ? 0 : now - age * 1000,
       rxBytes: 0,
       txBytes: 0,

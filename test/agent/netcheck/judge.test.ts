@@ -50,6 +50,7 @@ function facts(
       pathSince: null,
       rttMs: path === 'none' ? null : 4,
       whyNotDirect: isDirect ? null : 'because',
+      postQuantum: { state: 'none', since: null, why: 'it has not answered yet' },
       mtu: null,
       handshakeAgeSeconds: null,
       isGone: host.isGone,

@@ -26,12 +26,13 @@ function wanted(...candidates: ReturnType<typeof parseEndpoint>[]): DesiredPeer 
     candidates,
     nearCount: 0,
     path: undefined,
+    presharedKey: undefined,
   };
 }
 
 function seen(endpoint: ReturnType<typeof parseEndpoint> | undefined, handshakeAt = 0): ObservedPeer {
   const hasEndpoint = endpoint !== undefined;
-  const zero = { rxBytes: 0, txBytes: 0, keepaliveSeconds: 25, allowedIps: [], hasPresharedKey: false };
+  const zero = { rxBytes: 0, txBytes: 0, keepaliveSeconds: 25, allowedIps: [], presharedKeyId: undefined };
   return { publicKey, endpoint, hasEndpoint, handshakeAt, ...zero };
 }
 

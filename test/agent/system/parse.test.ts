@@ -8,21 +8,24 @@ import { parsePublicKey } from '../../../shared/wireguard.ts';
 import { settingsOf } from '../../support/agent-fixture.ts';
 import { publicKeyOf } from '../../support/mesh-map.ts';
 
-test('a dump of wg gives every peer, and not the private key', () => {
+test('a dump of wg gives every peer, and neither the private key nor a preshared one', () => {
   const [own, peer, bare] = [1, 2, 3].map((n) => parsePublicKey(publicKeyOf(n)));
+  const presharedKey = Buffer.alloc(32, 9).toString('base64');
   const dump = [
     `PRIVATE\t${own}\t51820\toff`,
     `${peer}\t(none)\t192.0.2.2:51820\t10.86.0.2/32,10.210.2.0/24\t1700000000\t5\t6\t25`,
-    `${bare}\tPSK\t[fe80::1%eth0]:4\t(none)\t0\t0\t0\toff`,
+    `${bare}\t${presharedKey}\t[fe80::1%eth0]:4\t(none)\t0\t0\t0\toff`,
   ].join('\n');
   const device = parseDump(dump);
-  assert.ok(!JSON.stringify([device, ...(device?.peers.values() ?? [])]).includes('PRIVATE'));
+  const kept = JSON.stringify([device, ...(device?.peers.values() ?? [])]);
+  assert.ok(!kept.includes('PRIVATE'));
+  assert.ok(!kept.includes(presharedKey));
   assert.deepEqual([device?.publicKey, device?.listenPort], [own, 51820]);
   assert.deepEqual(device?.peers.get(peer as never), {
     publicKey: peer,
     endpoint: '192.0.2.2:51820',
     hasEndpoint: true,
-    hasPresharedKey: false,
+    presharedKeyId: undefined,
     allowedIps: ['10.86.0.2/32', '10.210.2.0/24'],
     handshakeAt: 1_700_000_000_000,
     rxBytes: 5,
@@ -30,7 +33,7 @@ test('a dump of wg gives every peer, and not the private key', () => {
     keepaliveSeconds: 25,
   });
   const other = device?.peers.get(bare as never);
-  assert.deepEqual([other?.endpoint, other?.hasEndpoint, other?.hasPresharedKey], [undefined, true, true]);
+  assert.deepEqual([other?.endpoint, other?.hasEndpoint, other?.presharedKeyId], [undefined, true, 'f9e2a6fdc619ec2e']);
   assert.deepEqual([other?.allowedIps, other?.keepaliveSeconds], [[], 0]);
 });
 
