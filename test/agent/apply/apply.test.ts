@@ -16,7 +16,7 @@ test('a change of one peer among 1,000 takes three commands', async () => {
     steps.map((step) => step.kind),
     ['peer-set', 'route-set', 'route-remove'],
   );
-  const filters = ['nft -j list', 'nft -j list', 'iptables-save', 'ip6tables-save'];
+  const filters = ['nft -j list', 'nft -j list', 'iptables-save', 'ip6tables-save', 'nft -j list'];
   const reading = ['ip -j -d', 'wg show warren0', 'ip -j -4', 'ip -j -6', ...filters];
   assert.deepEqual(commands, [...reading, 'wg set warren0', 'wg set warren0', 'ip -force -batch']);
 });
