@@ -1,5 +1,6 @@
 /** The bridge's table against a real bridge: two containers of one host, in two segments and then in one. */
 import assert from 'node:assert/strict';
+import { noLocalFacts } from '../../agent/plan/local.ts';
 import { tableText } from '../../agent/plan/nft-table.ts';
 import { after, before, test } from 'node:test';
 import { planBridgeTable } from '../../agent/plan/firewall/table.ts';
@@ -61,6 +62,7 @@ async function separate(segments: readonly string[]): Promise<void> {
   const prefixes = ['10.210.1.0/24', 'fd00:86:0:11::/64'].map(parseCidr);
   const table = planBridgeTable({
     settings: { tableName: 'warren' },
+    local: noLocalFacts,
     containers: prefixes,
     leases: prefixes,
     ports: ['veth0', 'veth1'],

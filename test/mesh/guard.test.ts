@@ -5,7 +5,7 @@ import type { DesiredTable } from '../../agent/plan/desired.ts';
 import { linkLocalOf } from '../../agent/plan/firewall/guard.ts';
 import type { FirewallInput } from '../../agent/plan/firewall/input.ts';
 import { planBridgeTable } from '../../agent/plan/firewall/table.ts';
-import type { PortBinding } from '../../agent/plan/local.ts';
+import { type PortBinding, noLocalFacts } from '../../agent/plan/local.ts';
 import { elementsOf } from '../../agent/plan/nft-table.ts';
 import { planElements } from '../../agent/plan/elements.ts';
 import { planTable } from '../../agent/plan/tables.ts';
@@ -58,6 +58,7 @@ const prefixes = ['10.210.1.0/24', 'fd00:86:0:11::/64'].map(parseCidr);
 function tableFor(bindings: readonly PortBinding[]): DesiredTable {
   return planBridgeTable({
     settings: { tableName: 'warren' },
+    local: noLocalFacts,
     containers: prefixes,
     leases: prefixes,
     gateways: [v4(1), v6(1)].map(parseAddress),

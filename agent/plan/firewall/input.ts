@@ -22,7 +22,7 @@ export interface FirewallInput {
   readonly gateways: readonly Address[];
   /** Who is behind which port, of attachments as well. */
   readonly bindings: readonly PortBinding[];
-  /** Links that the bridge has as its ports now, sorted. */
+  /** Links that the bridge has as its ports now, and engines' bridges with members of segments on them, sorted. */
   readonly ports: readonly string[];
   /** Links by which packets leave this host for elsewhere than the mesh and other containers, sorted. */
   readonly outside: readonly string[];

@@ -46,11 +46,11 @@ export function segmentChains(
  * broadcast and multicast, a source made up, a frame in VLAN 0 twice, which Linux takes off. So nothing passes there but
  * ARP, neighbour discovery, and packets from a container's address to a container's.
  */
-export function portRules(ports: readonly string[], leases: readonly Cidr[]): string[] {
+export function portRules(ports: readonly string[], prefixes: readonly Cidr[]): string[] {
   if (ports.length === 0) return [];
   // By its ports, for not every kernel knows the bridge's own name here.
   const between = `iifname ${links(ports)}`;
-  const broadcast = leases.filter(isV4).map(lastOf);
+  const broadcast = prefixes.filter(isV4).map(lastOf);
   return [
     `${between} meta protocol != { ip, ip6, arp } counter drop`,
     `${between} ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`,

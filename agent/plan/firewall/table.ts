@@ -35,7 +35,8 @@ export function planTable(input: FirewallInput): DesiredTable {
 
 /** What comes from the ports of bridges, and passes between them. */
 export function planBridgeTable(input: FirewallInput): DesiredTable {
-  const between = portRules(input.ports, input.leases);
+  const networks = input.local.engine.networks.flatMap(({ prefixes }) => prefixes);
+  const between = portRules(input.ports, [...input.leases, ...networks]);
   return makeTable(input.settings.tableName, [...guardParts(input), ...segmentChains(input, -200, between)]);
 }
 

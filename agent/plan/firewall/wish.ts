@@ -2,7 +2,7 @@
 import type { HostRecord, NetworkMap } from '../../../shared/network-map.ts';
 import { workloadsOf } from '../../../shared/own-workloads.ts';
 import type { Address } from '../../../shared/net/address.ts';
-import type { Cidr } from '../../../shared/net/cidr.ts';
+import { type Cidr, containsAddress } from '../../../shared/net/cidr.ts';
 import type { Publication, Workload } from '../../../shared/workload.ts';
 import type { DesiredBridge, DesiredSegment, Refusal } from '../desired.ts';
 import type { IptablesWish } from '../iptables.ts';
@@ -45,7 +45,7 @@ export function firewallInput(
     publications:
       self === undefined ? [] : ownPublications(map, settings).filter((one) => !takesTunnels(one, settings)),
     bindings: [...attachments.flatMap(bindingOf), ...local.bindings],
-    ports: portsOf(observed.links, settings),
+    ports: portsOf(observed.links, [settings.bridgeName, ...separated(local)]),
     outside: outsideOf(observed, { settings, local }, bridged),
     bridged,
     dead: wish.dead,
@@ -88,8 +88,16 @@ function bindingOf({ id, addresses, mac, segment, place, isLeaving }: Attachment
 /** Needs no quoting; a machine's administrator may have given a link another. */
 const isPlain = ({ name }: ObservedLink): boolean => /^[\w.-]+$/.test(name);
 
-function portsOf(links: Observed['links'], { bridgeName }: HostSettings): string[] {
-  const ports = [...links.values()].filter((link) => link.master === bridgeName && isPlain(link));
+/** Bridges of an engine's networks with members of segments on them. A network without any is left as its owner has it. */
+function separated({ engine, workloads }: LocalFacts): string[] {
+  const members = workloads.filter(({ segment }) => segment !== null).flatMap(({ addresses }) => addresses);
+  const has = (prefix: Cidr): boolean => members.some((address) => containsAddress(prefix, address));
+  return engine.networks.filter(({ prefixes }) => prefixes.some(has)).map(({ bridgeName }) => bridgeName);
+}
+
+function portsOf(links: Observed['links'], bridges: readonly string[]): string[] {
+  const isPort = ({ master }: ObservedLink): boolean => master !== undefined && bridges.includes(master);
+  const ports = [...links.values()].filter((link) => isPort(link) && isPlain(link));
   return ports.map(({ name }) => name).sort();
 }
 

@@ -219,6 +219,35 @@ test('between two ports of the bridge nothing passes that a segment could be lef
   assert.doesNotMatch(tableText(planTable(inputOf(map))), /icmpv6/);
 });
 
+test('on an engine’s network with a member of a segment the same holds from port to port, on one without none of it', () => {
+  const networks = ['172.21.0.0/16', '172.22.0.0/16'].map((prefix, i) => ({
+    name: `lan${i}`,
+    bridgeName: `br-${i}`,
+    prefixes: [parseCidr(prefix)],
+  }));
+  const local = {
+    ...noLocalFacts,
+    engine: { firewall: 'iptables' as const, networks },
+    workloads: [
+      workload({ name: 'own', segment: 'blue', addresses: ['172.21.0.2'] }),
+      workload({ name: 'open', addresses: ['172.22.0.2'] }),
+    ],
+  };
+  const links = new Map([port('wv2'), port('veth1', 'br-0'), port('veth9', 'br-1')]) as unknown as Observed['links'];
+  const own = meshOf(1);
+  const hosts = own.hosts.map((host) => ({
+    ...host,
+    subnets: networks.map(({ prefixes }) => ({ prefix: prefixes[0], weight: 1 })),
+  }));
+  const input = inputOf({ ...own, hosts } as unknown as NetworkMap, local, links);
+  assert.deepEqual(input.ports, ['veth1', 'wv2']);
+  const rules = chain(tableText(planBridgeTable(input)), 'segments');
+  assert.equal(
+    rules[3],
+    'iifname { "veth1", "wv2" } ip daddr { 10.210.1.255, 172.21.255.255, 172.22.255.255 } counter drop',
+  );
+});
+
 test('a container of an advertised network is no outsider to a segment, a host is', () => {
   const map = mapWith({ 2: [workload({ segment: 'blue', addresses: ['10.210.2.5'] })] });
   const hosts = map.hosts.map((host, i) => ({
