@@ -52,6 +52,7 @@ export async function enroll(enrollment: Enrollment): Promise<Enrolled> {
   const host = await draftHost(enrollment, before, ca);
   await state.writeCa(ca.pem);
   const [identityKey, { publicKey }] = await Promise.all([state.identityKey(), state.wireguardKeys()]);
+  await pinLock(state, token);
   await state.writeHost(host);
   crashPoint('enroll.keys-made');
   const csr = await makeCsr(identityKey, host.name);
@@ -79,6 +80,17 @@ function ofSameMesh(before: HostFile | undefined, { lineage }: PinnedCa): HostFi
   throw new WarrenError(
     'already-enrolled',
     `this machine is enrolled at ${before.serverUrl} as ${before.name}; run 'warren leave' first, or use --instance NAME to join a second mesh`,
+  );
+}
+
+/** Before the server says anything of other hosts. Throws `conflict` where this host has pinned another root. */
+async function pinLock(state: State, { lockRoot }: EnrollmentToken): Promise<void> {
+  const pinned = (await state.readLockRoot())?.trim();
+  if (lockRoot === undefined || pinned === lockRoot) return;
+  if (pinned === undefined) return state.writeLockRoot(lockRoot);
+  throw new WarrenError(
+    'conflict',
+    `the token is of a mesh locked by the root ${lockRoot}, this host has pinned ${pinned}; if that lock was given up on purpose: warren lock pin ${lockRoot} --replace`,
   );
 }
 

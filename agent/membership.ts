@@ -10,11 +10,16 @@ import type { HostId } from '../shared/names.ts';
 import type { HostRecord, NetworkMap } from '../shared/network-map.ts';
 import type { Cursor, Standing } from '../shared/protocol.ts';
 import { parseDomainName } from '../shared/workload.ts';
+import type { Clock } from './clock.ts';
 import type { Fault } from './failures.ts';
+import type { LockBook } from './lock/book.ts';
 import type { State } from './state.ts';
 
 export interface Membership {
+  /** As far as the lock lets it in. */
   map(): NetworkMap | undefined;
+  /** As the server told it. */
+  received(): NetworkMap | undefined;
   cursor(): Cursor | undefined;
   /** The map as it may be used: a host that is cut off keeps at most itself, also where it has no map. */
   usable(): NetworkMap | undefined;
@@ -39,26 +44,30 @@ export function openMembership(options: {
   readonly selfId: HostId;
   readonly saved: NetworkMap | undefined;
   readonly state: Pick<State, 'writeMap' | 'removeMap'>;
+  readonly lock: Pick<LockBook, 'admit'>;
   readonly log: Logger;
-  readonly now: number;
+  readonly clock: Pick<Clock, 'now'>;
 }): Membership {
-  const { selfId, log } = options;
+  const { selfId, log, lock, clock } = options;
   let map = options.saved;
   let standing: Standing['state'] | 'removed' | 'unknown' = 'unknown';
   let reflectorPort: number | null = null;
-  let firstSeenAt = seenSince(new Map(), map, options.now);
+  let firstSeenAt = seenSince(new Map(), map, clock.now());
   const saver = createSaver(options.state, log);
 
+  const admitted = (): NetworkMap | undefined => map && lock.admit(map, clock.now());
+
   return {
-    map: () => map,
+    map: admitted,
+    received: () => map,
     cursor: () => map && { epoch: map.epoch, revision: map.revision },
     usable: () => {
-      if (standing === 'active' || standing === 'unknown') return map;
+      if (standing === 'active' || standing === 'unknown') return admitted();
       // A disabled host may come back and keeps its own addresses; one without a part in the mesh has none.
-      const kept = standing === 'disabled' ? map?.hosts.filter((host) => host.id === selfId) : undefined;
+      const kept = standing === 'disabled' ? admitted()?.hosts.filter((host) => host.id === selfId) : undefined;
       return { ...(map ?? emptyMap), hosts: kept ?? [] };
     },
-    self: () => map?.hosts.find((host) => host.id === selfId),
+    self: () => admitted()?.hosts.find((host) => host.id === selfId),
     state: () => standing,
     reflectorPort: () => reflectorPort,
     firstSeenAt: () => firstSeenAt,

@@ -77,6 +77,12 @@ export interface State {
   /** Interfaces that container runtimes asked for by CNI. */
   readCni(): Promise<string | undefined>;
   writeCni(json: string): Promise<void>;
+  /** The root of the lock that this host pinned; undefined takes it away. */
+  readLockRoot(): Promise<string | undefined>;
+  writeLockRoot(root: string | undefined): Promise<void>;
+  /** The log of the lock as far as it was checked here. */
+  readLockLog(): Promise<string | undefined>;
+  writeLockLog(json: string | undefined): Promise<void>;
   /** Kernel switches as they were before Warren first set them, path -> value; `leave` puts them back. */
   readSysctls(): Promise<Readonly<Record<string, string>>>;
   /** Adds those not known yet. */
@@ -103,6 +109,8 @@ const files = {
   cni: 'cni.json',
   sysctls: 'sysctls.json',
   presharedKeys: 'psk.json',
+  lockRoot: 'lock.root',
+  lockLog: 'lock.json',
 } as const;
 
 export async function openState(directory: string): Promise<State> {
@@ -162,6 +170,10 @@ export async function openState(directory: string): Promise<State> {
     writePlugin: (json) => write('plugin', json),
     readCni: () => read('cni'),
     writeCni: (json) => write('cni', json),
+    readLockRoot: () => read('lockRoot'),
+    writeLockRoot: (root) => (root === undefined ? removeDurably(path('lockRoot')) : write('lockRoot', `${root}\n`)),
+    readLockLog: () => read('lockLog'),
+    writeLockLog: (json) => (json === undefined ? removeDurably(path('lockLog')) : write('lockLog', json)),
     readSysctls: async () => parseSysctls(await read('sysctls')),
     keepSysctls: async (before) => {
       const known = parseSysctls(await read('sysctls'));
@@ -181,6 +193,8 @@ export async function openState(directory: string): Promise<State> {
         'nextWireguardKey',
         'sysctls',
         'presharedKeys',
+        'lockLog',
+        'lockRoot',
         'host',
       ] as const) {
         await removeDurably(path(name));

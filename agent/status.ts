@@ -49,6 +49,7 @@ export interface StatusFacts {
   readonly certificateExpiresAt: number | undefined;
   readonly attachments: ReportBody['attachments'];
   readonly engine: Status['engine'];
+  readonly lock: Status['lock'];
   readonly failures: readonly Failure[];
 }
 
@@ -91,6 +92,7 @@ export function describeStatus(facts: StatusFacts): Status {
     peers,
     attachments: facts.attachments,
     engine: facts.engine,
+    lock: facts.lock,
     failures: [...facts.failures],
     isReady: waitingFor === null,
     waitingFor,

@@ -6,6 +6,7 @@
 import { Agent } from 'node:https';
 import type { z } from 'zod';
 import { leaveMesh, renewCertificate } from '../shared/api/enroll.ts';
+import { type LockPage, fetchLock } from '../shared/api/lock.ts';
 import { openFeed } from '../shared/api/feed.ts';
 import { createCall } from '../shared/api/client.ts';
 import { type ReportBody, sendReport } from '../shared/api/report.ts';
@@ -22,6 +23,8 @@ export interface ServerLink {
   /** Answers the server's position. */
   report(body: ReportBody): Promise<Cursor>;
   renew(body: z.input<typeof renewCertificate.body>): Promise<z.output<typeof renewCertificate.reply>>;
+  /** The log of the lock from place `after`. */
+  lock(after: number): Promise<LockPage>;
   leave(): Promise<void>;
   /** One connection from the beginning, timed. `now`: this host's clock. */
   look(now: () => number): Promise<ServerLook>;
@@ -97,6 +100,7 @@ export function createLink(
   return {
     report: (body) => call(sendReport, { body }),
     renew: (body) => call(renewCertificate, { body }),
+    lock: (after) => call(fetchLock, { query: { after } }),
     leave: () => call(leaveMesh),
     look: async (now) => lookAtServer(serverUrl, await readCredentials(), now),
     openFeed: async (cursor, onFrame, signal) => {

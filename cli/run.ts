@@ -37,6 +37,10 @@ const entries: Readonly<Record<string, Entry>> = {
   segment: { summary: 'list, declare and remove segments', load: () => import('./admin/segment.ts') },
   workload: { summary: 'list what runs on the hosts', load: () => import('./admin/workload.ts') },
   pool: { summary: 'list and add address pools', load: () => import('./admin/pool.ts') },
+  lock: {
+    summary: 'a locked mesh: keys of admins sign who is in it',
+    load: () => import('./lock/lock.ts'),
+  },
   token: { summary: 'make, list and revoke enrollment tokens', load: () => import('./admin/token.ts') },
   ca: { summary: 'show, replace and retire the certificate authority', load: () => import('./admin/ca.ts') },
   key: { summary: 'make, list and revoke API keys', load: () => import('./admin/key.ts') },

@@ -19,6 +19,7 @@ export const errorKinds = {
   'public-key-invalid': { status: 400, title: 'Not a usable WireGuard public key' },
   'token-invalid': { status: 401, title: 'The enrollment token is not valid' },
   'csr-invalid': { status: 400, title: 'The certificate request is not acceptable' },
+  'lock-refused': { status: 422, title: 'The signed log of the lock does not allow this' },
   'prefix-refused': { status: 422, title: 'The prefix may not be used here' },
   'config-invalid': { status: 400, title: 'The configuration is not valid' },
   'usage-invalid': { status: 400, title: 'The command line is not valid' },

@@ -3,6 +3,7 @@
  * itself by its id), so the server serialises each host's record once and the full map once per revision.
  */
 import { z } from 'zod';
+import { lockHeadSchema } from './lock/log.ts';
 import { hostIdSchema, hostNameSchema } from './names.ts';
 import { addressSchema } from './net/address.ts';
 import { cidrSchema } from './net/cidr.ts';
@@ -71,6 +72,8 @@ export const meshSettingsSchema = z.strictObject({
   publications: z.array(publicationSchema).max(1024).default([]),
   /** Segments with properties of their own, ordered by name. */
   segments: z.array(segmentSchema).max(1024).default([]),
+  /** Where the log of a locked mesh stands; not there in a mesh that is not locked. */
+  lock: lockHeadSchema.optional(),
 });
 export type MeshSettings = z.infer<typeof meshSettingsSchema>;
 

@@ -1,9 +1,11 @@
 /**
  * The enrollment token as one string: where the server is, which CA to trust (pin), and the secret. One string is enough
- * to join safely. Format: `wrt1.` + base64url(JSON {u, p, i, s}). The server stores a hash of `s` only.
+ * to join safely. Format: `wrt1.` + base64url(JSON {u, p, i, s, l?}). The server stores a hash of `s` only; `l` stands in
+ * tokens of a locked mesh.
  */
 import { z } from 'zod';
 import { WarrenError } from './errors.ts';
+import { lockHashSchema } from './lock/entry.ts';
 import { Secret } from './secret.ts';
 
 export interface EnrollmentToken {
@@ -13,6 +15,8 @@ export interface EnrollmentToken {
   readonly caPin: string;
   readonly id: string;
   readonly secret: Secret;
+  /** Root of the lock that the host pins. */
+  readonly lockRoot?: string | undefined;
 }
 
 const prefix = 'wrt1.';
@@ -27,10 +31,17 @@ export const pinSchema = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, { error: 'a pi
 export const tokenIdSchema = z.string().regex(/^t[a-z2-7]{16}$/, { error: 'a token id looks like tabcdefghijklmn23' });
 export const tokenSecretSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 
-const payloadSchema = z.strictObject({ u: serverUrlSchema, p: pinSchema, i: tokenIdSchema, s: tokenSecretSchema });
+const payloadSchema = z.strictObject({
+  u: serverUrlSchema,
+  p: pinSchema,
+  i: tokenIdSchema,
+  s: tokenSecretSchema,
+  l: lockHashSchema.optional(),
+});
 
 export function formatToken(token: EnrollmentToken): string {
-  const json = JSON.stringify({ u: token.serverUrl, p: token.caPin, i: token.id, s: token.secret.reveal() });
+  const { serverUrl: u, caPin: p, id: i, lockRoot: l } = token;
+  const json = JSON.stringify({ u, p, i, s: token.secret.reveal(), ...(l !== undefined && { l }) });
   return prefix + btoa(json).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
@@ -43,8 +54,8 @@ export function parseToken(text: string): EnrollmentToken {
       'this is not a whole enrollment token; copy all of what `warren token create` printed, it starts with wrt1.',
     );
   }
-  const { u, p, i, s } = payload.data;
-  return { serverUrl: u, caPin: p, id: i, secret: new Secret(s) };
+  const { u, p, i, s, l } = payload.data;
+  return { serverUrl: u, caPin: p, id: i, secret: new Secret(s), ...(l !== undefined && { lockRoot: l }) };
 }
 
 function decode(text: string): unknown {

@@ -62,6 +62,8 @@ const rules: Rule[] = [
   {
     from: [
       'agent/plan/',
+      'agent/lock/admit.ts',
+      'agent/lock/alarms.ts',
       'agent/names/zone.ts',
       'agent/names/link-variables.ts',
       'agent/docker/containers.ts',
@@ -114,6 +116,7 @@ const rules: Rule[] = [
       'server/subnets/',
       'server/workloads/',
       'server/tokens/',
+      'server/lock/',
       'server/keys/',
       'server/feed/',
     ],

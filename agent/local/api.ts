@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { attachmentReportSchema, failureSchema, peerReportSchema, reportBodySchema } from '../../shared/api/report.ts';
 import { timeSchema } from '../../shared/api/route.ts';
 import { hostIdSchema, hostNameSchema, instanceNameSchema, interfaceNameSchema } from '../../shared/names.ts';
+import { lockHashSchema } from '../../shared/lock/entry.ts';
 import { addressSchema } from '../../shared/net/address.ts';
 import { cidrSchema } from '../../shared/net/cidr.ts';
 import { endpointSchema } from '../../shared/net/endpoint.ts';
@@ -79,6 +80,8 @@ export const statusSchema = z.strictObject({
   attachments: z.array(attachmentReportSchema),
   /** The container engine; null where none answers. */
   engine: z.strictObject({ version: z.string(), network: z.string().nullable(), containers: z.int() }).nullable(),
+  /** Null where no root is pinned; height 0 before any of its log came. */
+  lock: z.strictObject({ root: lockHashSchema, height: z.int() }).nullable(),
   failures: z.array(failureSchema),
   /** All that came is applied without failure, and every peer that just joined has answered. */
   isReady: z.boolean(),
@@ -234,6 +237,8 @@ export const localCalls = {
   docker: { body: nothingSchema, reply: dockerReplySchema },
   advertise: { body: dockerRequestSchema, reply: dockerReplySchema },
   unadvertise: { body: dockerRequestSchema, reply: dockerReplySchema },
+  lockpin: { body: z.strictObject({ root: lockHashSchema, isReplacing: z.boolean() }), reply: nothingSchema },
+  lockunpin: { body: nothingSchema, reply: nothingSchema },
   leave: { body: leaveRequestSchema, reply: leftSchema },
   reload: { body: nothingSchema, reply: nothingSchema },
 } as const;

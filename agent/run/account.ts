@@ -23,13 +23,13 @@ export function createAccount(
   docker: Pick<Docker, 'wishes'>,
   outside: () => Outside & Pick<ReportBody, 'tlsPort'>,
 ): Account {
-  const { membership, subnetEnv, clock, attachments, workloads, ground } = context;
+  const { membership, lock, subnetEnv, clock, attachments, workloads, ground } = context;
   let ownFailures: Failure[] = [];
   const account: Account = {
     failures: () => {
       ownFailures = trackFailures(
         ownFailures,
-        [membership, subnetEnv, workloads, ...rooms].flatMap((room) => room.faults()),
+        [lock, membership, subnetEnv, workloads, ...rooms].flatMap((room) => room.faults()),
         clock.now(),
       );
       return [...reconciler.reached().failures, ...ownFailures];

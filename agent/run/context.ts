@@ -19,6 +19,7 @@ import { type ChoiceBook, openChoices } from '../docker/choices.ts';
 import type { ResolvedContainer } from '../docker/room.ts';
 import { type Beside, createBeside } from '../beside.ts';
 import { hostSettings } from '../leave.ts';
+import { type LockBook, type LockShelf, openLockBook } from '../lock/book.ts';
 import { type Membership, openMembership } from '../membership.ts';
 import { type StaticNames, openStaticNames } from '../names/static.ts';
 import { type WorkloadBook, createWorkloadBook } from '../names/workloads.ts';
@@ -59,6 +60,7 @@ export interface Context {
   readonly host: HostFile;
   readonly selfId: HostId;
   readonly membership: Membership;
+  readonly lock: LockBook;
   readonly attachments: Attachments;
   /** Who of this host is in bridged segments. */
   readonly members: MemberBook;
@@ -112,7 +114,10 @@ export async function openContext(parts: AgentParts): Promise<Context> {
   const log = parts.log.child({ host: host.name });
   let settings = await hostSettings(agent, host, state);
   let keys = await probeKeys(state);
-  const membership = openMembership({ selfId, saved: await readSavedMap(state, log), state, log, now: clock.now() });
+  const lock = await openLockBook(shelfOf(state), selfId, log);
+  const saved = await readSavedMap(state, log);
+  if (saved !== undefined) lock.told(saved.mesh.lock);
+  const membership = openMembership({ selfId, saved, state, lock, log, clock });
   const leases = (): readonly Cidr[] => membership.usable()?.hosts.find((one) => one.id === selfId)?.leases ?? [];
   const dhcp = createDhcpClients({ system, runDir: agent.runDir, stateDir: state.directory });
   const ground = (): Ground => ({
@@ -141,6 +146,7 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     host,
     selfId,
     membership,
+    lock,
     members: await openSaved(
       log,
       'saved members of bridged segments',
@@ -195,3 +201,10 @@ export async function openContext(parts: AgentParts): Promise<Context> {
     },
   };
 }
+
+const shelfOf = (state: State): LockShelf => ({
+  readRoot: () => state.readLockRoot(),
+  writeRoot: (root) => state.writeLockRoot(root),
+  readLog: () => state.readLockLog(),
+  writeLog: (json) => state.writeLockLog(json),
+});

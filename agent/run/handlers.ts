@@ -58,6 +58,17 @@ export function createHandlers(context: Context, works: Works, endings: Endings)
     docker: () => Promise.resolve(docker.networks()),
     advertise: ({ network }) => docker.advertise(network),
     unadvertise: ({ network }) => docker.unadvertise(network),
+    lockpin: async ({ root, isReplacing }) => {
+      await context.lock.pin(root, isReplacing);
+      works.lock.look();
+      await works.reconciler.settle();
+      return {};
+    },
+    lockunpin: async () => {
+      await context.lock.unpin();
+      await works.reconciler.settle();
+      return {};
+    },
     leave: async ({ isPurge }) => {
       // Cards come back, and what is on cards goes, only while somebody still looks into namespaces.
       await context.attachments.detachAll();
@@ -109,6 +120,7 @@ async function readStatus(context: Context, works: Works): Promise<Status> {
     certificateExpiresAt: renewal.expiresAt(),
     attachments: account.attachments(),
     engine: works.docker.view() ?? null,
+    lock: lockView(context),
     failures: account.failures(),
   });
 }
@@ -119,4 +131,9 @@ async function freshWireguard(
   { reconciler }: Works,
 ): Promise<ObservedWireguard | undefined> {
   return reconciler.wireguard() === undefined ? undefined : showInterface(system, settings().interfaceName);
+}
+
+function lockView({ lock }: Context): Status['lock'] {
+  const root = lock.root();
+  return root === undefined ? null : { root, height: lock.head()?.height ?? 0 };
 }

@@ -2,6 +2,7 @@
 import type { WarrenError } from '../../shared/errors.ts';
 import type { NetworkMap } from '../../shared/network-map.ts';
 import type { Standing } from '../../shared/protocol.ts';
+import type { LockFetch } from '../lock/fetch.ts';
 import type { Reconciler } from '../reconcile.ts';
 import type { Renewal } from '../renew.ts';
 import type { Reporter } from '../report.ts';
@@ -16,18 +17,26 @@ export interface Listeners {
   readonly renewal: () => Renewal;
   readonly reporter: () => Reporter;
   readonly paths: () => Pick<Paths, 'room'>;
+  readonly lock: Pick<LockFetch, 'look'>;
 }
 
 export function listen(
-  { membership, log, clock, settings }: Context,
-  { reconciler, news, renewal, reporter, paths }: Listeners,
-): Pick<StreamOptions, 'onMap' | 'onStanding' | 'onRefused'> {
+  { membership, lock: book, log, clock, settings }: Context,
+  { reconciler, news, renewal, reporter, paths, lock }: Listeners,
+): Pick<StreamOptions, 'onMap' | 'onStanding' | 'onRefused'> & { noticeSelf(): void } {
+  /** A key that this host made is its key once others may take it. */
+  const noticeSelf = (): void => {
+    const self = membership.self();
+    if (self !== undefined && self.publicKey !== settings().publicKey) renewal().noticeSelf(self);
+  };
   return {
+    noticeSelf,
     onMap: (map: NetworkMap): void => {
       membership.take(map, clock.now());
       log.debug({ revision: map.revision, hosts: map.hosts.length }, 'map received');
-      const self = membership.self();
-      if (self !== undefined && self.publicKey !== settings().publicKey) renewal().noticeSelf(self);
+      book.told(map.mesh.lock);
+      noticeSelf();
+      lock.look();
       reconciler.wake();
     },
     onStanding: (standing: Standing): void => {

@@ -11,6 +11,7 @@ import type { Reconciler } from '../reconcile.ts';
 import { type Renewal, startRenewal } from '../renew.ts';
 import { createReporter } from '../report.ts';
 import { type Stream, openStream } from '../stream.ts';
+import { type LockFetch, startLockFetch } from '../lock/fetch.ts';
 import { watchKernel } from '../system/monitor.ts';
 import { type Account, createAccount } from './account.ts';
 import type { Docker } from '../docker/room.ts';
@@ -28,6 +29,7 @@ import { type Psk, startPsk } from './psk.ts';
 import { type Relaying, startRelaying } from './relay.ts';
 
 export interface Works {
+  readonly lock: LockFetch;
   readonly reconciler: Reconciler;
   readonly stream: Stream;
   readonly renewal: Renewal;
@@ -88,14 +90,28 @@ export function startWorks(context: Context): Works {
     fallback.stand();
     reconciler.wake();
   };
+  const lock: LockFetch = startLockFetch({
+    book: context.lock,
+    fetch: (after) => link.lock(after),
+    mapSaved: () => membership.saved(),
+    hostCount: () => membership.received()?.hosts.length ?? 0,
+    clock,
+    log,
+    onChange: () => {
+      heard.noticeSelf();
+      wake();
+      news.look();
+    },
+  });
   const heard = listen(context, {
     reconciler: { wake },
     news,
     renewal: () => renewal,
     reporter: () => reporter,
     paths: () => paths,
+    lock,
   });
-  const stream = openStream({ link, clock, log, map: membership.map(), ...heard });
+  const stream = openStream({ link, clock, log, map: membership.received(), ...heard });
   const { onRefused } = heard;
   const hostCount = (): number => membership.map()?.hosts.length ?? 0;
   const reporter = createReporter({ link, clock, log, collect: report, hostCount, onRefused });
@@ -119,13 +135,14 @@ export function startWorks(context: Context): Works {
     news.look();
   });
   reconciler.wake();
+  lock.look();
   const halt = async (): Promise<void> => {
     kernel.stop();
     hooks.stop();
     reporter.stop();
     // First of all: what the engine asks meanwhile needs the reconciler.
     await plugin.stop();
-    await Promise.all([stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
+    await Promise.all([lock.stop(), stream.stop(), renewal.stop(), reconciler.stop(), docker.stop()]);
     // After the last pass, which would have it listen again.
     names.stop();
     psk.stop();
@@ -134,5 +151,5 @@ export function startWorks(context: Context): Works {
     paths.stop();
     await membership.saved();
   };
-  return { reconciler, stream, renewal, account, docker, names, paths, psk, hooks, relaying, halt };
+  return { lock, reconciler, stream, renewal, account, docker, names, paths, psk, hooks, relaying, halt };
 }

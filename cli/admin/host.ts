@@ -39,8 +39,9 @@ export const register: Register = (program, io) => {
 function registerReads(host: Command, io: Io): void {
   withServerOptions(host.command('ls').description('list hosts'))
     .option('--state <state>', 'only those registered, pending, active or disabled')
-    .action(async (options: ServerOptions & { state?: string }) => {
-      const state = chosen('--state', hostStateSchema, options.state);
+    .option('--pending', 'only those that wait for approval or, in a locked mesh, for a signature')
+    .action(async (options: ServerOptions & { state?: string; pending?: boolean }) => {
+      const state = chosen('--state', hostStateSchema, options.pending === true ? 'pending' : options.state);
       const call = await connect(options, io);
       const hosts = await wholeList((query) => call(listHosts, { query: { ...query, ...(state && { state }) } }));
       io.output.data(hosts, () => hostTable(hosts.items));

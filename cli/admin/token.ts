@@ -1,9 +1,12 @@
 /** `warren token ...` */
 import type { Command } from 'commander';
 import { type Token, createToken, listTokens, revokeToken } from '../../shared/api/tokens.ts';
+import { WarrenError } from '../../shared/errors.ts';
+import { formatToken, parseToken } from '../../shared/token.ts';
 import { type Io, type Register, collect, wholeNumber } from '../command.ts';
+import { seenRoot } from '../lock/places.ts';
 import type { Table } from '../output.ts';
-import { type ServerOptions, connect, withServerOptions } from './connect.ts';
+import { type ServerOptions, connect, createAdminCall, readConnection, withServerOptions } from './connect.ts';
 import { wholeList } from './list.ts';
 import { parseExpiry, shortTime } from './time.ts';
 
@@ -52,8 +55,9 @@ function registerCreate(token: Command, io: Io): void {
         ...(options.expires !== undefined && { expiresAt: parseExpiry(options.expires, Date.now()) }),
         ...(options.name !== undefined && { name: options.name }),
       };
-      const call = await connect(options, io);
-      const made = await call(createToken, { body });
+      const connection = await readConnection(options, io.env);
+      const told = await createAdminCall(connection)(createToken, { body });
+      const made = withRoot(told, await seenRoot(io.env, connection.serverUrl));
       // The token alone on stdout, so that `TOKEN=$(warren token create)` works.
       io.output.data(made, () => made.token);
       // Notes of a program end up in logs, where a secret has no place; programs find the command in the JSON.
@@ -62,6 +66,20 @@ function registerCreate(token: Command, io: Io): void {
       io.output.note(`good ${times}, until ${shortTime(made.expiresAt)}; on a new machine, as root:`);
       io.output.note(made.installCommand);
     });
+}
+
+/** Whoever joins pins the root that this machine has seen; the server's word for it is not enough. */
+function withRoot<Made extends { token: string; installCommand: string }>(made: Made, root: string | undefined): Made {
+  const token = parseToken(made.token);
+  if (root === undefined || token.lockRoot === root) return made;
+  if (token.lockRoot !== undefined) {
+    throw new WarrenError(
+      'lock-refused',
+      `the server made a token of a lock with the root ${token.lockRoot}, this machine has seen ${root}; see 'warren lock status'`,
+    );
+  }
+  const pinning = formatToken({ ...token, lockRoot: root });
+  return { ...made, token: pinning, installCommand: made.installCommand.replace(made.token, pinning) };
 }
 
 function tokenTable(tokens: readonly Token[]): Table {

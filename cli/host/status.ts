@@ -81,6 +81,7 @@ function fieldsOf(status: Status): Record<string, string | number | null> {
     server: `${server.url}, ${server.state}${server.error === null ? '' : `: ${server.error.message}`}`,
     nat: describeNat(status),
     relay: status.relay === null ? null : describeRelay(status.relay),
+    lock: status.lock === null ? null : `root ${status.lock.root}, ${status.lock.height} entries`,
     certificate: status.certificateExpiresAt === null ? null : `until ${status.certificateExpiresAt}`,
     ready: status.isReady ? 'yes' : `no: ${status.waitingFor ?? ''}`,
   };

@@ -22,6 +22,7 @@ import {
   updateHost,
 } from '../store/hosts.ts';
 import { leaseAddresses } from '../store/leases.ts';
+import { readLockHead } from '../store/lock.ts';
 import type { Tx } from '../store/open.ts';
 import { listAllPools } from '../store/pools.ts';
 import type { StoredToken } from '../store/tokens.ts';
@@ -102,7 +103,7 @@ async function admit(tx: Tx, facts: Facts, token: StoredToken): Promise<StoredHo
   if (namesake !== undefined && namesake.state !== 'registered') throw nameTaken(namesake);
   const fields = {
     ...facts,
-    state: token.isAutoApprove ? ('active' as const) : ('pending' as const),
+    state: (await isLetInAtOnce(tx, token)) ? ('active' as const) : ('pending' as const),
     tags: mergeTags(namesake?.tags ?? [], token.tags),
     isEphemeral: token.isEphemeral,
     enrolledAt: tx.now,
@@ -118,12 +119,17 @@ async function readmit(tx: Tx, known: StoredHost, facts: Facts, token: StoredTok
   return updateHost(tx, known.id, {
     ...facts,
     name: isFree ? facts.name : known.name,
-    state: known.state === 'pending' && token.isAutoApprove ? 'active' : known.state,
+    state: known.state === 'pending' && (await isLetInAtOnce(tx, token)) ? 'active' : known.state,
     tags: isRepeat ? known.tags : mergeTags(known.tags, token.tags),
     isEphemeral: isRepeat ? known.isEphemeral : token.isEphemeral,
     isRotationDue: known.isRotationDue && facts.publicKey === known.publicKey,
     lastSeenAt: tx.now,
   });
+}
+
+/** In a locked mesh no token is enough: the host waits until a key of the lock has signed it. */
+async function isLetInAtOnce(tx: Tx, { isAutoApprove }: StoredToken): Promise<boolean> {
+  return isAutoApprove && (await readLockHead(tx.db)) === undefined;
 }
 
 const maxTags = 32;

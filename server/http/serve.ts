@@ -28,7 +28,7 @@ export interface ServeOptions {
 }
 
 /** Bytes. A report of 256 peers and 1024 containers is the largest thing an agent sends. */
-const bodyLimits: Readonly<Record<string, number>> = { 'agent.report': 1024 * 1024 };
+const bodyLimits: Readonly<Record<string, number>> = { 'agent.report': 1024 * 1024, 'lock.append': 1024 * 1024 };
 export const defaultBodyLimit = 64 * 1024;
 
 export function serveRoute(app: App, route: Route, options: ServeOptions): void {

@@ -7,6 +7,7 @@ import { enrollRoutes } from './enroll.ts';
 import { feedRoutes } from './feed.ts';
 import { hostRoutes } from './hosts.ts';
 import { keyRoutes } from './keys.ts';
+import { lockRoutes } from './lock.ts';
 import { poolRoutes } from './pools.ts';
 import { publicationRoutes } from './publications.ts';
 import { reportRoutes } from './report.ts';
@@ -25,6 +26,7 @@ export const routes: readonly Route[] = [
   ...feedRoutes,
   ...hostRoutes,
   ...keyRoutes,
+  ...lockRoutes,
   ...poolRoutes,
   ...publicationRoutes,
   ...reportRoutes,

@@ -2,6 +2,7 @@
 import * as api from '../../shared/api/tokens.ts';
 import { formatToken } from '../../shared/token.ts';
 import { type Route, read, write } from '../http/handler.ts';
+import { readLockHead } from '../store/lock.ts';
 import { listTokens } from '../store/tokens.ts';
 import { installCommand } from '../tokens/install-command.ts';
 import { createToken, presentToken, revokeEnrollmentToken } from '../tokens/tokens.ts';
@@ -14,7 +15,8 @@ const list = read(api.listTokens, async ({ deps: { store, clock }, query }) => {
 const create = write(api.createToken, async ({ deps: { config, authority }, tx, body }) => {
   const { stored, secret } = await createToken(tx, body);
   const serverUrl = config.url;
-  const token = formatToken({ serverUrl, caPin: authority.caPin, id: stored.id, secret });
+  const lockRoot = (await readLockHead(tx.db))?.root;
+  const token = formatToken({ serverUrl, caPin: authority.caPin, id: stored.id, secret, lockRoot });
   return {
     ...presentToken(stored, tx.now),
     token,

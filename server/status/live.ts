@@ -19,6 +19,8 @@ export interface LiveHost {
   readonly containers: number;
   /** Names it told of; what is kept of them may be fewer. */
   readonly workloads: number;
+  /** Alarms of the lock, by kind and subject. */
+  readonly lockAlarms: readonly string[];
 }
 
 /** The long lists, kept for the hosts that reported last, as far as they fit. */
@@ -43,6 +45,8 @@ export interface LiveReports {
   hostCount(): number;
   /** Those of them that told of workloads. */
   runners(): HostId[];
+  /** Alarms of the lock that hosts have now. */
+  lockAlarmCount(): number;
   /** Workloads of all of them. */
   workloadCount(): number;
   /** True, and counted, when a change of the host's endpoints may be told to everybody now. */
@@ -69,6 +73,7 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
         backend: report.backend,
         containers: countContainers(report),
         workloads: report.workloads.length,
+        lockAlarms: lockAlarmsOf(report.failures),
       });
       details.set(hostId, { peers: report.peers, failures: report.failures });
       unsaved.add(hostId);
@@ -77,6 +82,7 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
     detail: (hostId) => details.get(hostId),
     hostCount: () => hosts.size,
     runners: () => [...hosts].flatMap(([hostId, { workloads }]) => (workloads > 0 ? [hostId] : [])),
+    lockAlarmCount: () => [...hosts.values()].reduce((sum, host) => sum + host.lockAlarms.length, 0),
     workloadCount: () => [...hosts.values()].reduce((sum, host) => sum + host.workloads, 0),
     mayTellEndpoints: (hostId, now) => pace.mayTell(hostId, now),
     forget: (hostId) => {
@@ -92,6 +98,10 @@ export function createLiveReports({ detailChars = defaultDetailChars }: { detail
     },
   };
 }
+
+/** In words; what a host does not take because no key of the lock has signed it. */
+export const lockAlarmsOf = (failures: readonly Failure[]): string[] =>
+  failures.filter(({ kind }) => kind.startsWith('lock-')).map(({ kind, subject }) => `${kind} ${subject}`);
 
 /** What has a name, and what is attached without one: a container that is both is one. */
 function countContainers({ workloads, attachments }: ReportBody): number {

@@ -33,7 +33,9 @@ export async function takeReport(deps: Deps, source: ReportSource, report: Repor
   const { store, live, clock, config } = deps;
   const { hostId } = source;
   const host = await readHost(store.db, hostId);
+  const alarmsBefore = live.host(hostId)?.lockAlarms ?? [];
   live.record(hostId, report, clock.now());
+  await noteAlarms(deps, hostId, alarmsBefore);
   const pools = (await listAllPools(store.db)).map(({ prefix }) => prefix);
   const told = {
     ...pacedEndpoints(deps, host, endpointFields(report, source.remoteAddress, pools)),
@@ -43,6 +45,13 @@ export async function takeReport(deps: Deps, source: ReportSource, report: Repor
   if (report.advertise.length > 0) await noteWishes(store, hostId, report.advertise, config.url);
   if (host.isGone && deps.feed.isOnline(hostId)) await markBack(deps, hostId);
   return store.position();
+}
+
+/** Alarms of the lock stand in the audit, once when they begin. */
+async function noteAlarms({ store, live }: Deps, hostId: HostId, before: readonly string[]): Promise<void> {
+  const begun = (live.host(hostId)?.lockAlarms ?? []).filter((alarm) => !before.includes(alarm));
+  if (begun.length === 0) return;
+  await store.transact(`host:${hostId}`, async (tx) => tx.audit('lock.alarm', hostId, { alarms: begun }));
 }
 
 /** What a host whose endpoints flap says of them is left for its next report: everybody would have to hear of each. */

@@ -7,6 +7,7 @@ import type { DomainName } from '../../shared/workload.ts';
 import { makeCidr } from '../../shared/net/cidr.ts';
 import { makeId, type Random } from './ids.ts';
 import type { Db } from './schema.ts';
+import { readLockHead } from './lock.ts';
 import { listAllPools } from './pools.ts';
 import { listAllPublications } from './publications.ts';
 import { listAllSegments } from './segments.ts';
@@ -47,6 +48,7 @@ export async function readMeta(db: Db): Promise<Meta> {
 export async function readMeshSettings(db: Db): Promise<MeshSettings> {
   const { mtu, keepaliveSeconds, domain } = await readMeta(db);
   const pools = await listAllPools(db);
+  const lock = await readLockHead(db);
   const prefixes = (kind: string): Cidr[] => pools.filter((pool) => pool.kind === kind).map((pool) => pool.prefix);
   return {
     overlayPools: prefixes('overlay'),
@@ -56,6 +58,7 @@ export async function readMeshSettings(db: Db): Promise<MeshSettings> {
     domain,
     publications: await listAllPublications(db),
     segments: await listAllSegments(db),
+    ...(lock !== undefined && { lock }),
   };
 }
 

@@ -181,3 +181,11 @@ CREATE TABLE secret (
   value BLOB NOT NULL,
   created_at INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE lock_entry (
+  n INTEGER PRIMARY KEY CHECK (n >= 0),
+  body TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  hash TEXT NOT NULL UNIQUE,
+  added_at INTEGER NOT NULL
+) STRICT;

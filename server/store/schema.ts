@@ -159,6 +159,14 @@ export interface IdempotencyTable {
   created_at: number;
 }
 
+export interface LockEntryTable {
+  n: number;
+  body: string;
+  signature: string;
+  hash: string;
+  added_at: number;
+}
+
 export interface SecretTable {
   name: string;
   value: Buffer;
@@ -180,6 +188,7 @@ export interface Schema {
   audit: AuditTable;
   idempotency: IdempotencyTable;
   secret: SecretTable;
+  lock_entry: LockEntryTable;
 }
 
 /** Reads take a `Db`: the store's own, a snapshot's or a transaction's. */

@@ -5,6 +5,7 @@ import * as enroll from './enroll.ts';
 import * as feed from './feed.ts';
 import * as hosts from './hosts.ts';
 import * as keys from './keys.ts';
+import * as lock from './lock.ts';
 import * as pools from './pools.ts';
 import * as publications from './publications.ts';
 import * as report from './report.ts';
@@ -23,6 +24,7 @@ const modules = [
   feed,
   hosts,
   keys,
+  lock,
   pools,
   publications,
   report,

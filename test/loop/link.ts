@@ -7,6 +7,7 @@ import { renew } from '../../server/enroll/renew.ts';
 import { removeHost } from '../../server/hosts/hosts.ts';
 import { takeReport } from '../../server/status/report.ts';
 import { type StoredHost, findHost } from '../../server/store/hosts.ts';
+import { listLockEntries, readLockHead } from '../../server/store/lock.ts';
 import { formatTime } from '../../server/time.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import type { HostId } from '../../shared/names.ts';
@@ -55,6 +56,11 @@ export function createSimulatedLink(
       const issued = await deps.store.transact(`host:${host.id}`, (tx) => renew(tx, deps.authority, host, body));
       deps.feed.broadcastStanding(host.id);
       return { certificate: issued.pem, expiresAt: formatTime(issued.expiresAt) };
+    },
+    lock: async (after) => {
+      const { server } = await gate();
+      const { db } = server.deps.store;
+      return { lock: (await readLockHead(db)) ?? null, entries: await listLockEntries(db, { after }) };
     },
     leave: async () => {
       const { server } = await gate();

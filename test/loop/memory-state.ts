@@ -27,6 +27,8 @@ export function createMemoryState(name: string): MemoryState {
   let docker: string | undefined;
   let plugin: string | undefined;
   let cni: string | undefined;
+  let lockRoot: string | undefined;
+  let lockLog: string | undefined;
   let sysctls: Readonly<Record<string, string>> = {};
   const identityKey = (): string => (identity ??= makeIdentityKey());
   const done = Promise.resolve();
@@ -66,6 +68,10 @@ export function createMemoryState(name: string): MemoryState {
     writePlugin: (json) => ((plugin = json), done),
     readCni: () => Promise.resolve(cni),
     writeCni: (json) => ((cni = json), done),
+    readLockRoot: () => Promise.resolve(lockRoot),
+    writeLockRoot: (root) => ((lockRoot = root), done),
+    readLockLog: () => Promise.resolve(lockLog),
+    writeLockLog: (json) => ((lockLog = json), done),
     readSysctls: () => Promise.resolve(sysctls),
     keepSysctls: (before) => ((sysctls = { ...before, ...sysctls }), done),
     forget: () => {

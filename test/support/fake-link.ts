@@ -1,4 +1,5 @@
 /** A server's side of `ServerLink` that a test plays by hand: it pushes frames, ends streams and sees what was said. */
+import type { LockPage } from '../../shared/api/lock.ts';
 import type { ReportBody } from '../../shared/api/report.ts';
 import { WarrenError } from '../../shared/errors.ts';
 import type { Cursor, FeedFrame } from '../../shared/protocol.ts';
@@ -14,6 +15,8 @@ export interface FakeLink extends ServerLink {
   refusal: WarrenError | undefined;
   /** What `renew` answers. */
   onRenew: ServerLink['renew'] | undefined;
+  /** What the server has of the lock's log. */
+  lockPage: LockPage;
   readonly isOpen: boolean;
   push(...frames: FeedFrame[]): void;
   end(error?: Error): void;
@@ -28,6 +31,7 @@ export function createFakeLink(): FakeLink {
     left: [],
     refusal: undefined,
     onRenew: undefined,
+    lockPage: { lock: null, entries: [] },
     get isOpen() {
       return open !== undefined;
     },
@@ -49,6 +53,10 @@ export function createFakeLink(): FakeLink {
     renew: (body) => {
       link.renewals.push(body.publicKey);
       return link.onRenew?.(body) ?? Promise.reject(new WarrenError('unreachable', 'no server'));
+    },
+    lock: (after) => {
+      if (link.refusal !== undefined) return Promise.reject(link.refusal);
+      return Promise.resolve({ ...link.lockPage, entries: link.lockPage.entries.slice(after) });
     },
     leave: () => {
       if (link.refusal !== undefined) return Promise.reject(link.refusal);

@@ -3,5 +3,6 @@ import { initial } from './0001-initial.ts';
 import { workloads } from './0002-workloads.ts';
 import { reach } from './0003-reach.ts';
 import { tlsRelay } from './0004-tls-relay.ts';
+import { lock } from './0005-lock.ts';
 
-export const migrations: readonly string[] = [initial, workloads, reach, tlsRelay];
+export const migrations: readonly string[] = [initial, workloads, reach, tlsRelay, lock];
