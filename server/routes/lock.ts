@@ -14,10 +14,10 @@ const page = (store: Store, after: number): Promise<api.LockPage> =>
 const show = read(api.showLock, ({ deps, query }) => page(deps.store, query.after));
 const fetch = read(api.fetchLock, ({ deps, query }) => page(deps.store, query.after));
 
-const append = write(api.appendLock, async ({ deps, tx, body, afterCommit }) => {
-  const { lock, admitted } = await appendEntries(tx, body.entries);
-  afterCommit(() => {
-    for (const id of admitted) deps.feed.broadcastStanding(id);
+const append = write(api.appendLock, async (ctx) => {
+  const { lock, admitted } = await appendEntries(ctx.tx, ctx.body.entries);
+  ctx.afterCommit(() => {
+    for (const id of admitted) ctx.deps.feed.broadcastStanding(id);
   });
   return { lock };
 });

@@ -1,14 +1,7 @@
 /** Logs of a lock for tests: real keys, signed as an admin's machine signs. */
 import { type KeyObject, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { lockCrypto } from '../../agent/lock/crypto.ts';
-import {
-  type EntryBody,
-  type EntryClaim,
-  type LockEntry,
-  formatBody,
-  noHash,
-  signedText,
-} from '../../shared/lock/entry.ts';
+import { type EntryClaim, type LockEntry, formatBody, noHash, signedText } from '../../shared/lock/entry.ts';
 import { type LockHead, extendLog, headOf } from '../../shared/lock/log.ts';
 import { signedForm } from '../../shared/lock/record.ts';
 import type { HostRecord } from '../../shared/network-map.ts';
@@ -42,7 +35,7 @@ export class TestLog {
       at: 1_700_000_000_000,
       by: by.publicKey,
       ...claim,
-    } as EntryBody);
+    });
     const signature = sign(null, Buffer.from(signedText(body), 'utf8'), by.key).toString('base64');
     this.entries.push({ body, signature });
     return { body, signature };
