@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { operations } from '../../../shared/api/index.ts';
 import { parseToken } from '../../../shared/token.ts';
+import { TestLog } from '../../support/lock-log.ts';
 import { buildCsr } from '../pki/csr-builder.ts';
 import { type Ask, newWireGuardKey, startTestServer } from '../http/test-server.ts';
 
@@ -99,6 +100,8 @@ test('every mutation leaves an audit entry that says who did it to what; no secr
   await mutate('host.remove', `/api/v1/hosts/${String(other['id'])}`, {});
   await mutate('host.leave', '/agent/v1/leave', { identity }, `host:${id}`);
   await mutate('token.revoke', `/api/v1/tokens/${parsed.id}`, {});
+  await mutate('lock.append', '/api/v1/lock/entries', { body: { entries: new TestLog().entries } });
+  await mutate('lock.reset', '/api/v1/lock', {});
   await mutate('ca.rotate', '/api/v1/ca/rotate', {});
   await mutate('ca.retire', '/api/v1/ca/retire', { body: { isForced: true } });
   await mutate('key.revoke', `/api/v1/keys/${String(key['id'])}`, {});
