@@ -151,7 +151,13 @@ export function startPskRoom(options: PskRoomOptions): PskRoom {
     if (isAgreed && isDue(peer, talk, now)) offer(peer, talk, spoken.ticket, now);
     else if (isAgreed) talk.settle(now + Math.min(dueIn(peer, talk, now), settledFor(clock.random())));
   };
+  /** A change that meets a pair's very first handshake would have it tried again, five seconds later. */
+  const hasMet = (peer: PublicKey): boolean => {
+    const seen = options.wireguard();
+    return seen === undefined || (seen.peers.get(peer)?.handshakeAt ?? 0) > 0;
+  };
   const offer = (peer: PublicKey, talk: Talk, ticket: Buffer | undefined, now: number): void => {
+    if (book.pair(peer).set === undefined && !hasMet(peer)) return;
     if (talk.offered === undefined || now - talk.offered.at > offerForMs) {
       if (ticket === undefined || kems < 1) return;
       kems -= 1;

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { makeWireguardKeys } from '../../../agent/keys.ts';
 import { type Channel, openChannel } from '../../../agent/probe/channel.ts';
 import { createPairKeys } from '../../../agent/probe/pair-key.ts';
+import type { ObservedWireguard } from '../../../agent/plan/observed.ts';
 import type { PskBook } from '../../../agent/psk/book.ts';
 import { type Pair, noPair } from '../../../agent/psk/pair.ts';
 import { type PskRoom, startPskRoom } from '../../../agent/psk/room.ts';
@@ -60,7 +61,7 @@ class Couple {
   readonly sent: { readonly to: Side; readonly bytes: Buffer }[] = [];
   network: Network = clean;
   renewMs = 24 * 3600_000;
-  handshakeAt = 0;
+  wireguard: ObservedWireguard | undefined;
   logged = '';
   readonly secrets: Secret[] = [];
   sides!: readonly [Side, Side];
@@ -115,7 +116,7 @@ class Couple {
           self: () => publicKey,
           mixKey: createPairKeys(privateKey, 'warren mix 1'),
           endpoint: () => endpoint,
-          wireguard: () => undefined,
+          wireguard: () => this.wireguard,
           renewMs: this.renewMs,
           onChange: () => void this.clock.after(50, pass),
         });
@@ -153,6 +154,19 @@ test('a pair agrees on a key within seconds; neither the wire nor a log shows it
     const raw = Buffer.from(key.reveal(), 'base64');
     for (const { bytes } of couple.sent) assert.ok(!bytes.includes(raw) && !bytes.includes(key.reveal()));
   }
+});
+
+test('the first key waits for the first handshake, which a change would spoil', async () => {
+  const couple = await Couple.open();
+  couple.wireguard = { publicKey: undefined, listenPort: 1, peers: new Map() };
+  await couple.clock.advance(5_000);
+  assert.equal(couple.agreed(), undefined);
+  const met = { endpoint, hasEndpoint: true, presharedKeyId: undefined, allowedIps: [], handshakeAt: 1 };
+  const counters = { rxBytes: 0, txBytes: 0, keepaliveSeconds: 0 };
+  const peers = new Map(couple.sides.map(({ publicKey }) => [publicKey, { publicKey, ...met, ...counters }]));
+  couple.wireguard = { publicKey: undefined, listenPort: 1, peers };
+  await couple.clock.advance(20_000);
+  assert.ok(couple.agreed() !== undefined);
 });
 
 test('each renewal gives another key, and both have used all of them', async () => {
