@@ -3,7 +3,6 @@
  * and `admin/`; nothing here imports them ahead of need, because the agent's start and memory are counted.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { armCrashPoint } from '../shared/crash-points.ts';
 import { WarrenError, asWarrenError, errorKinds } from '../shared/errors.ts';
 import { type ExitCode, type Io, type Register, exitCodeOf } from './command.ts';
 
@@ -51,7 +50,7 @@ const entries: Readonly<Record<string, Entry>> = {
 /** Never throws; the exit code tells how it went. */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
-    armCrashPoint(io.env['WARREN_CRASH_AT'], () => process.kill(process.pid, 'SIGKILL'));
+    await armForTests(io);
     const program = await buildProgram(args, io);
     await program.parseAsync(args[0] === '--version' ? ['version'] : [...args], { from: 'user' });
     return 0;
@@ -60,6 +59,13 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
     if (error.code.startsWith('commander.help')) return error.exitCode === 0 ? 0 : 2;
     return tell(usageError(error, args), io);
   }
+}
+
+/** Only tests let a process die at a place of their choice. */
+async function armForTests({ env }: Io): Promise<void> {
+  if (env['WARREN_CRASH_AT'] === undefined) return;
+  const { armCrashPoint } = await import('../shared/crash-points.ts');
+  armCrashPoint(env['WARREN_CRASH_AT'], () => process.kill(process.pid, 'SIGKILL'));
 }
 
 async function buildProgram(args: readonly string[], io: Io): Promise<Command> {
