@@ -30,7 +30,8 @@ export const cidr = fc
     const size = 1n << BigInt(bits(family) - length);
     return makeCidr(family, value - (value % size), length);
   })
-  .filter((text) => !text.startsWith('::ffff:'));
+  // The ends of these are IPv4-mapped addresses, which are no addresses here (`::/80` ends in one).
+  .filter((text) => ![cidrRange(text).first, cidrRange(text).last].some((end) => end >> 32n === 0xffffn));
 
 test('a prefix survives parse, and its range has the size its length says', () => {
   fc.assert(
