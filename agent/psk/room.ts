@@ -17,7 +17,7 @@ import type { PskBook } from './book.ts';
 import { type Pairing, answerOffer, finishOffer, makeOffer } from './kem.ts';
 import { type Pair, type Role, hear, noPair, receive, roleOf, say, tryOther } from './pair.ts';
 import { type Talk, newTalk } from './talk.ts';
-import { absenceMs, askAfter, isOtherDue, renewalIn, settledFor } from './times.ts';
+import { absenceMs, askAfter, firstSpread, isOtherDue, renewalIn, settledFor } from './times.ts';
 import { decodeOffer, decodeWord, encodeOffer, encodeWord, isAnswer, proofOf, pskKinds, wordBytes } from './wire.ts';
 
 export interface PskRoom {
@@ -157,7 +157,11 @@ export function startPskRoom(options: PskRoomOptions): PskRoom {
     return seen === undefined || (seen.peers.get(peer)?.handshakeAt ?? 0) > 0;
   };
   const offer = (peer: PublicKey, talk: Talk, ticket: Buffer | undefined, now: number): void => {
-    if (book.pair(peer).set === undefined && !hasMet(peer)) return;
+    if (book.pair(peer).set === undefined) {
+      if (!hasMet(peer)) return;
+      talk.firstAt ??= now + clock.random() * firstSpread(talks.size);
+      if (now < talk.firstAt) return talk.settle(talk.firstAt);
+    }
     if (talk.offered === undefined || now - talk.offered.at > offerForMs) {
       if (ticket === undefined || kems < 1) return;
       kems -= 1;

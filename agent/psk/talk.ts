@@ -23,6 +23,8 @@ export interface Talk {
   /** By an answerer: what an offer must bring, so that nobody can play an old one. */
   ticket: Buffer | undefined;
   answered: { readonly transaction: Buffer; readonly body: Buffer } | undefined;
+  /** Since when a first key may be offered; undefined before the pair's first handshake. */
+  firstAt: number | undefined;
   /** When another key was last tried. */
   triedAt: number;
   absentSince: number | undefined;
@@ -50,6 +52,7 @@ export function newTalk(role: Role, now: number): Talk {
     offered: undefined,
     ticket: undefined,
     answered: undefined,
+    firstAt: undefined,
     triedAt: -Infinity,
     absentSince: undefined,
     idOf: (key) => presharedKeyId(key.reveal()),

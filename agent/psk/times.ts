@@ -1,6 +1,9 @@
 /** When something is due between two hosts of a pair. Pure; milliseconds. */
 import type { Pair, Role } from './pair.ts';
 
+/** A host that is new to a large mesh agrees with all its peers, and each agreement takes both of them a pass or two. */
+export const firstSpread = (peers: number): number => Math.min(60_000, peers * 300);
+
 /** A handshake that the new key was in begins after it: a message under way may be this old (REKEY_TIMEOUT). */
 const settledMs = 5_000;
 /**

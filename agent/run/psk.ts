@@ -12,8 +12,12 @@ import type { State } from '../state.ts';
 import { showLinks } from '../system/ip.ts';
 import type { System } from '../system/run.ts';
 import { showInterface, showPresharedKeys } from '../system/wg.ts';
+import type { Timer } from '../clock.ts';
 import type { Context } from './context.ts';
 import type { Paths } from './paths.ts';
+
+/** Sessions go on meanwhile, so keys of several peers can come in one pass. */
+const gatherMs = 1_000;
 
 export interface Psk {
   /** A peer's agent has answered, and says whether it agrees on keys. */
@@ -50,6 +54,11 @@ export function startPsk(
   reconciler: () => Pick<Reconciler, 'wake' | 'wireguard'>,
 ): Psk {
   const { psk: book, channel, clock, log, settings, agent } = context;
+  let timer: Timer | undefined;
+  const wake = (): void => {
+    timer = undefined;
+    reconciler().wake();
+  };
   const room: PskRoom | undefined =
     book === undefined || channel === undefined || ways === undefined
       ? undefined
@@ -63,7 +72,7 @@ export function startPsk(
           endpoint: (peer) => ways.best(peer)?.endpoint,
           wireguard: () => reconciler().wireguard(),
           renewMs: agent.pskRenewMs,
-          onChange: () => reconciler().wake(),
+          onChange: () => (timer ??= clock.after(gatherMs, wake)),
         });
   return {
     noteAgent: (peer, isSpeaking) => room?.noteAgent(peer, isSpeaking),
@@ -76,7 +85,10 @@ export function startPsk(
         canAsk: room !== undefined,
         isSpeaking: room?.isSpeaking(peer),
       }),
-    stop: () => room?.stop(),
+    stop: () => {
+      timer?.cancel();
+      room?.stop();
+    },
   };
 }
 

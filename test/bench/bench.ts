@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: measures the budgets of the design as ratios in one run. Knows which sections there are and how their
- * results are shown; what is measured stands in `data/`, `control/` and `agent/`. Must not judge anything by itself, and
+ * results are shown; what is measured stands in `data/`, `relay/`, `control/` and `agent/`. Must not judge anything by itself, and
  * leaves nothing behind: no process, no namespace, no file.
  */
 import { asWarrenError } from '../../shared/errors.ts';
@@ -10,11 +10,13 @@ import type { BenchContext } from './context.ts';
 import { benchControl } from './control/control.ts';
 import { benchData } from './data/data.ts';
 import type { SectionResult } from './figures.ts';
+import { benchRelay } from './relay/relay.ts';
 import { type Options, type SectionName, readOptions } from './options.ts';
 import { reportText } from './report.ts';
 
 const sections: Readonly<Record<SectionName, (context: BenchContext) => Promise<SectionResult>>> = {
   data: benchData,
+  relay: benchRelay,
   control: benchControl,
   agent: benchAgent,
 };

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { WarrenError } from '../../shared/errors.ts';
 
-export const sectionNames = ['data', 'control', 'agent'] as const;
+export const sectionNames = ['data', 'relay', 'control', 'agent'] as const;
 export type SectionName = (typeof sectionNames)[number];
 
 export interface Options {
@@ -12,7 +12,7 @@ export interface Options {
   readonly isJson: boolean;
 }
 
-export const usage = 'npm run bench [-- --json] [-- --quick] [-- --only data|control|agent[,...]]';
+export const usage = 'npm run bench [-- --json] [-- --quick] [-- --only data|relay|control|agent[,...]]';
 
 /** Throws `usage-invalid`. */
 export function readOptions(args: readonly string[]): Options {
