@@ -47,6 +47,7 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
   let known = new Map<ProbeId, Known>();
   let relays: readonly Known[] = [];
   let timer: Timer | undefined;
+  let turnAt = Infinity;
   let isStopped = false;
 
   const direct = (path: Path | undefined, host: HostRecord): Path | undefined =>
@@ -97,6 +98,7 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
     }
   };
   const turn = (): void => {
+    turnAt = Infinity;
     const now = clock.now();
     if (relays.length > 0 || offered.size > 0) {
       const peers = new Map([...known].map(([id, one]) => [id, peerGround(one)]));
@@ -108,9 +110,14 @@ export function startRelayClient({ clock, channel, self, paths }: RelayClientOpt
     schedule();
   };
   const schedule = (): void => {
-    timer?.cancel();
     if (isStopped || relays.length + offered.size === 0) return;
-    timer = clock.after(Math.min(lookMs, Math.max(leastMs, links.nextAt() - clock.now())), turn);
+    const now = clock.now();
+    const at = now + Math.min(lookMs, Math.max(leastMs, links.nextAt() - now));
+    // Only ever earlier: messages that keep coming must not put the next turn off.
+    if (at >= turnAt) return;
+    timer?.cancel();
+    turnAt = at;
+    timer = clock.after(at - now, turn);
   };
   for (const kind of [relayKinds.grant, relayKinds.invite, relayKinds.challenge, relayKinds.ready]) {
     channel.on(kind, ({ peer, from, transaction, body: bytes }) => {

@@ -8,7 +8,8 @@ import type { Forward } from '../../../agent/relay/book.ts';
 import { type RelayClient, startRelayClient } from '../../../agent/relay/client.ts';
 import type { RelayKernel } from '../../../agent/relay/kernel.ts';
 import { type Relay, startRelay } from '../../../agent/relay/relay.ts';
-import { decodeBody, relayKinds } from '../../../agent/relay/wire.ts';
+import { senderOf } from '../../../agent/probe/wire.ts';
+import { decodeBody, encodeBody, noChallenge, relayKinds } from '../../../agent/relay/wire.ts';
 import { hostRecordSchema, type HostRecord } from '../../../shared/network-map.ts';
 import { type Endpoint, parseEndpoint } from '../../../shared/net/endpoint.ts';
 import type { PublicKey } from '../../../shared/wireguard.ts';
@@ -230,4 +231,22 @@ test('a host that meets its peer directly asks no relay', async () => {
   assert.deepEqual([kernel.held.length, one.offers.size], [0, 0]);
   one.client.stop();
   await server.stop();
+});
+
+test('invitations that keep coming are answered, and do not put off what is due', async () => {
+  const world = makeWorld();
+  const [relay, a, b] = [record(0, { isRelay: true }), record(1), record(2)] as const;
+  const [at, own] = [relay.endpoints[0], b.endpoints[0]] as [Endpoint, Endpoint];
+  let claims = 0;
+  world.network.set(at, ({ kind }) => (claims += kind === relayKinds.claim ? 1 : 0));
+  const { client: two } = client(world, b, [relay]);
+  two.setHosts([relay, a]);
+  const invite = { port: 51_900, standing: 0, partner: senderOf(a.publicKey), challenge: noChallenge };
+  for (let i = 0; i < 10; i += 1) {
+    const message = { kind: relayKinds.invite, peer: relay.publicKey, from: at, transaction: Buffer.alloc(8) };
+    world.network.get(own)?.({ ...message, body: encodeBody(invite) });
+    await world.clock.advance(100);
+  }
+  assert.ok(claims > 0);
+  two.stop();
 });
