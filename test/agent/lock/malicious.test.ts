@@ -8,9 +8,10 @@ import { pino } from 'pino';
 import { loadSettings } from '../../../agent/config.ts';
 import { type Agent, startAgent } from '../../../agent/run.ts';
 import { WarrenError } from '../../../shared/errors.ts';
-import { parseHostId, parseHostName } from '../../../shared/names.ts';
+import { parseHostId } from '../../../shared/names.ts';
 import type { HostRecord, NetworkMap } from '../../../shared/network-map.ts';
 import { type MemoryState, createMemoryState } from '../../loop/memory-state.ts';
+import { enrolledHost } from '../../support/enrolled-state.ts';
 import { type FakeClock, createFakeClock } from '../../support/fake-clock.ts';
 import { FakeHost } from '../../support/fake-host.ts';
 import { type FakeLink, createFakeLink } from '../../support/fake-link.ts';
@@ -89,16 +90,7 @@ const alarm = async (pattern: RegExp): Promise<void> => {
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'warren-lock-'));
   state = createMemoryState('host-1');
-  await state.writeHost({
-    format: 1,
-    serverUrl: 'https://192.0.2.250:8443',
-    caPin: `${'A'.repeat(43)}=`,
-    name: parseHostName('host-1'),
-    listenPort: 51820,
-    declaredEndpoints: [],
-    advertise: [],
-    hostId: parseHostId(hostId(1)),
-  });
+  await state.writeHost(enrolledHost);
   const { publicKey } = await state.wireguardKeys();
   host = new FakeHost({ publicKeyOf: (file) => state.publicKeyOfFile(file) });
   link = createFakeLink();
